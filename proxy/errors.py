@@ -1,0 +1,96 @@
+"""Every way in which Tidegate says no, with the SQLSTATE that a client sees.
+
+::
+
+    Refusal
+     ├── 42501  denied by policy                 (denied)
+     ├── TG001  held: approval needed            (approval_needed)
+     ├── TG002  approval rejected or expired     (approval_refused)
+     ├── TG003  cannot decide, so no             (undecidable)
+     ├── 28000  identity not accepted            (identity)
+     ├── 28P01  wrong API key                    (wrong_key)
+     ├── 3D000  no such connection               (unknown_connection)
+     ├── 08P01  protocol violation               (protocol_violation)
+     ├── 08006  the server went away             (server_gone)
+     ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
+     ├── 53300  too many sessions                (too_many_sessions)
+     ├── 57P01  the worker is shutting down      (shutting_down)
+     └── 57014  cancelled while held             (cancelled)
+
+A refusal is a value, not an exception. Its ``message`` says what and why in one line, ``hint`` what would be allowed,
+``detail`` carries the decision id. No refusal ever contains a value from the database or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of *no*; ``fatal`` ones end the session."""
+
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+    position: int = 0
+    fatal: bool = False
+
+
+def denied(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("42501", reason, _decision(decision), hint)
+
+
+def approval_needed(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("TG001", reason, _decision(decision), hint)
+
+
+def approval_refused(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("TG002", reason, _decision(decision), hint)
+
+
+def undecidable(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("TG003", reason, _decision(decision), hint)
+
+
+def identity(reason: str, *, hint: str = "") -> Refusal:
+    return Refusal("28000", reason, "", hint, fatal=True)
+
+
+def wrong_key(user: str) -> Refusal:
+    # PostgreSQL's own words, so that clients that match on the text keep working.
+    return Refusal("28P01", f'password authentication failed for user "{user}"', fatal=True)
+
+
+def unknown_connection(name: str) -> Refusal:
+    return Refusal("3D000", f'database "{name}" does not exist', hint="The database name is the name of a Tidegate connection.", fatal=True)
+
+
+def protocol_violation(reason: str) -> Refusal:
+    return Refusal("08P01", reason, fatal=True)
+
+
+def server_gone(reason: str) -> Refusal:
+    return Refusal("08006", reason, fatal=True)
+
+
+def syntax_error(message: str, position: int) -> Refusal:
+    """``position`` counts characters from 1, as in the manual (55.8, field P)."""
+    return Refusal("42601", message, position=position)
+
+
+def too_many_sessions(reason: str) -> Refusal:
+    return Refusal("53300", reason, fatal=True)
+
+
+def shutting_down() -> Refusal:
+    return Refusal("57P01", "terminating connection due to administrator command", fatal=True)
+
+
+def cancelled() -> Refusal:
+    return Refusal("57014", "canceling statement due to user request")
+
+
+def _decision(decision: str) -> str:
+    return f"Decision {decision}." if decision else ""

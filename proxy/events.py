@@ -1,0 +1,122 @@
+"""What the worker tells the core: one frozen class per thing that can happen to a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.sql.facts import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class ClientData:
+    """Bytes from the client, cut anywhere."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTlsStarted:
+    """The TLS handshake asked for by :class:`proxy.effects.StartClientTls` succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """The client closed its connection or the connection broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChecked:
+    """Answer to :class:`proxy.effects.CheckToken`: verified claims, or one line that says why not."""
+
+    issuer: str = ""
+    subject: str = ""
+    groups: tuple[str, ...] = ()
+    expires_at: int | None = None  # seconds since the epoch
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOpened:
+    """The upstream TCP (and TLS) connection stands; the handshake of the protocol is the core's.
+
+    The catalog of this connection and database is loaded in the environment if any mask can apply to it.
+    """
+
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFailed:
+    """The upstream could not be reached; ``reason`` holds no credential."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerData:
+    """Bytes from the server, cut anywhere."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGone:
+    """The server closed the upstream connection or it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """Answer to :class:`proxy.effects.Analyse`. The worker has put it into ``environment.analyses`` too.
+
+    A dead or slow analyser answers with ``Analysis(problem=...)``: unanalyzable.
+    """
+
+    analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRefreshed:
+    """Answer to :class:`proxy.effects.RefreshCatalog`; the environment holds what is known now (or None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailed:
+    """A record could not be made durable. Effects behind it in the same list were not performed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswered:
+    """Answer to :class:`proxy.effects.RequestApproval`.
+
+    ``outcome``: ``open`` (the request stands and waits; sent at once, for the notice to the client), ``consumed``
+    (approved, and this use of it is claimed: run the statement now), ``rejected``, ``expired``, ``cancelled``,
+    ``no_approver``, ``unavailable`` (broker or control plane cannot be reached).
+    """
+
+    request_id: str
+    outcome: str
+    comment: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A CancelRequest with this session's key arrived, on whichever worker process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A timer asked for by :class:`proxy.effects.WakeAt` is due (the time is an argument of ``receive``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The worker is shutting down: finish the statement under way, then end the session."""
+
+
+Event = (
+    ClientData | ClientTlsStarted | ClientGone | TokenChecked | ServerOpened | ServerFailed | ServerData | ServerGone
+    | Analysed | CatalogRefreshed | RecordFailed | ApprovalAnswered | CancelRequested | Tick | Drain
+)

@@ -1,0 +1,93 @@
+"""What a statement is and touches: the values that the analysis returns and the engine decides on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.policy.masks import Mask
+
+ACTIONS = frozenset(
+    "select insert update delete merge truncate create alter drop grant copy_from copy_to copy_program copy_file call do "
+    "function explain cursor prepare set transaction listen lock maintenance unanalyzable".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One top-level statement.
+
+    Names are resolved through the catalog and spelt ``schema.name`` in lower level form (no quotes; a name that is not
+    in the catalog keeps what the statement said, with the schema left out where none was given).
+    """
+
+    action: str  # the statement's own action
+    actions: frozenset[str]  # with those of everything inside it (CTEs, EXPLAIN ANALYZE x, PREPARE … AS x, COPY (x))
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()  # schema.table.column, stars expanded
+    functions: frozenset[str] = frozenset()
+    opaque_functions: frozenset[str] = frozenset()  # those whose effect cannot be known
+    without_where: bool = False  # an UPDATE or DELETE anywhere in it that has no WHERE
+    names_change: bool = False  # may change search_path, role or temp objects: names must be probed again afterwards
+    schema_changes: bool = False  # DDL: the catalog must be read again afterwards
+    transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
+    start: int = 0  # byte offset in the query text
+    length: int = 0
+    normalised: str = ""  # constants replaced by $n
+    problem: str = ""  # why it is ``unanalyzable`` (then action is "unanalyzable")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPlan:
+    """How the masked columns of a query text are kept from the client.
+
+    ``kind``: ``none`` (touches none), ``result`` (forward as it is; cells are masked by their origin), ``scan`` (forward
+    ``sql``, in which relations were replaced by masked sub-selects), ``refuse`` (neither is possible: ``reason``).
+    """
+
+    kind: str = "none"
+    sql: str = ""
+    masked: tuple[str, ...] = ()  # schema.table.column of every masked column that it touches
+    reason: str = ""
+    sanitise_errors: bool = False  # free text of errors and notices may hold a masked value
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """PostgreSQL's own message; ``position`` in characters from 1."""
+
+    message: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Facts and masking of one query text (one simple Query or one Parse)."""
+
+    statements: tuple[Facts, ...] = ()
+    plan: MaskPlan = field(default_factory=MaskPlan)
+    syntax: SyntaxProblem | None = None
+    unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
+    problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRequest:
+    """Everything that an analysis depends on; equal requests give equal analyses.
+
+    ``catalog_digest`` names a catalog that the analysis process holds (the worker sends it when it is new). ``masks``
+    maps (relation oid, attribute number) to the mask in force for this subject; ``mask_digest`` stands for it in keys.
+    """
+
+    sql: str
+    catalog_digest: str
+    search_path: tuple[str, ...]  # as current_schemas(true) says
+    masks: Mapping[tuple[int, int], Mask]
+    mask_digest: str
+    trusted_functions: frozenset[str] = frozenset()
+    derived_use: str = "scan"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (self.sql, self.catalog_digest, self.search_path, self.mask_digest, self.trusted_functions, self.derived_use)
