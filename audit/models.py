@@ -1,0 +1,125 @@
+"""The ledger's tables: chains as they arrived, the tree's leaves, its checkpoints, and what was exported."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from audit.querysets import BootQuerySet, CheckpointQuerySet, EntryQuerySet, ExportQuerySet
+
+NO_HASH = "0" * 64
+
+
+class Boot(models.Model):
+    """One process start: the owner of one hash chain. Its row is the lock under which the chain grows."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    worker = models.CharField(max_length=64, help_text="The worker's uuid, or “control” for the control plane itself.")
+    last_seq = models.BigIntegerField(default=0)
+    last_hash = models.CharField(max_length=64, default=NO_HASH)
+    first_seen = models.DateTimeField(default=timezone.now)
+    last_seen = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, help_text="When its worker.stopped entry says that it ended.")
+    alarm = models.CharField(max_length=500, blank=True, help_text="Why its last batch was refused; empty once the chain goes on.")
+    alarmed_at = models.DateTimeField(null=True)
+
+    objects = BootQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-first_seen"]
+        indexes = [models.Index(fields=["worker", "-first_seen"], name="boot_worker")]
+
+    def __str__(self) -> str:
+        return f"{self.worker}/{self.id}"
+
+
+class Entry(models.Model):
+    """One entry, byte for byte as its maker hashed it, with columns copied out of it for searching.
+
+    The database refuses to change or remove a row; ``leaf_index`` alone is set, once, when the entry is sealed.
+    ``disclosures`` is JSON *text*: PostgreSQL's jsonb cannot hold every string that JSON can (no U+0000).
+    """
+
+    boot = models.ForeignKey(Boot, on_delete=models.PROTECT, related_name="entries")
+    seq = models.BigIntegerField()
+    leaf_index = models.BigIntegerField(null=True, unique=True)
+    kind = models.CharField(max_length=64)
+    time = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+    hash = models.CharField(max_length=64)
+    canonical = models.TextField()
+    disclosures = models.TextField(default="{}")
+
+    subject = models.CharField(max_length=255, blank=True)
+    connection = models.CharField(max_length=255, blank=True)
+    session = models.CharField(max_length=64, blank=True)
+    statement = models.CharField(max_length=64, blank=True)
+    decision = models.CharField(max_length=16, blank=True)
+    sql = models.TextField(blank=True)
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        ordering = ["-time", "-id"]
+        constraints = [models.UniqueConstraint(fields=["boot", "seq"], name="one_entry_per_seq")]
+        indexes = [
+            models.Index(fields=["-time", "-id"], name="entry_newest"),
+            models.Index(fields=["kind", "-time"], name="entry_kind"),
+            models.Index(fields=["subject", "-time"], name="entry_subject"),
+            models.Index(fields=["connection", "-time"], name="entry_connection"),
+            models.Index(fields=["session", "time"], name="entry_session"),
+            models.Index(fields=["statement"], name="entry_statement"),
+            models.Index(fields=["id"], name="entry_unsealed", condition=models.Q(leaf_index__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.boot_id}/{self.seq}"
+
+
+class Checkpoint(models.Model):
+    """A signed statement of the tree's size and root. ``frontier`` holds the full subtrees, so that it can grow without a re-read."""
+
+    size = models.BigIntegerField(unique=True)
+    root = models.CharField(max_length=64)
+    note = models.TextField(help_text="C2SP signed note (Ed25519).")
+    frontier = models.JSONField(help_text="Hashes (hex) of the perfect subtrees, largest first.")
+    created = models.DateTimeField(default=timezone.now)
+
+    objects = CheckpointQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-size"]
+
+    def __str__(self) -> str:
+        return f"{self.size} entries"
+
+
+class Export(models.Model):
+    """An export that was made: by whom, of what, and its file's digest. The file itself is kept in ``MEDIA_ROOT`` only if made on the web."""
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED", "queued"
+        READY = "READY", "ready"
+        FAILED = "FAILED", "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created = models.DateTimeField(default=timezone.now)
+    filters = models.JSONField(default=dict)
+    state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
+    entries = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    path = models.CharField(max_length=255, blank=True, help_text="File name below the export directory.")
+    error = models.CharField(max_length=500, blank=True)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.created:%Y-%m-%d %H:%M} {self.state}"
