@@ -47,7 +47,7 @@ class Account:
         """Run a command to its end under the account. Options are those of `subprocess.run`."""
         if self.user is not None:
             options |= {"user": self.user, "group": self.group, "extra_groups": []}
-        return subprocess.run(  # type: ignore[call-overload,no-any-return]  # noqa: S603
+        return subprocess.run(  # type: ignore[call-overload,no-any-return]
             [*self.prefix, *command], text=True, capture_output=True, check=False, **options
         )
 
@@ -59,7 +59,7 @@ def unprivileged() -> Account:
     """The account to use on this machine. Raises AccountError when there is none."""
     if os.geteuid() != 0:
         return Account()
-    if shutil.which(ROOT_AS_NOBODY[0]) and subprocess.run([*ROOT_AS_NOBODY, "true"], capture_output=True, check=False).returncode == 0:  # noqa: S603
+    if shutil.which(ROOT_AS_NOBODY[0]) and subprocess.run([*ROOT_AS_NOBODY, "true"], capture_output=True, check=False).returncode == 0:
         return Account(prefix=ROOT_AS_NOBODY)
     return real_nobody()
 
@@ -69,6 +69,7 @@ def real_nobody() -> Account:
         entry = pwd.getpwnam("nobody")
     except KeyError:
         raise AccountError(
-            "PostgreSQL cannot run as root; this machine allows no user namespaces and has no account called nobody. Run as an ordinary user."
+            "PostgreSQL cannot run as root; this machine allows no user namespaces and has no account called nobody. "
+            "Run as an ordinary user."
         ) from None
     return Account(user=entry.pw_uid, group=entry.pw_gid)

@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
@@ -86,7 +87,7 @@ class Guard:
             if os.getppid() != guard_pid:  # it died between fork and prctl
                 os._exit(1)
 
-        account: dict[str, object] = {}
+        account: dict[str, Any] = {}
         if self.options.user:
             user, group = map(int, self.options.user.split(":"))
             account = {"user": user, "group": group, "extra_groups": []}
@@ -95,7 +96,7 @@ class Guard:
             stdin=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=die_with_guard,
-            **account,  # type: ignore[call-overload]
+            **account,
         )
 
     def run(self) -> int:

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from controlplane.stack.account import Account
@@ -45,7 +46,7 @@ class GuardedProcess:
         self.close()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 self._guarded(),
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -62,6 +63,16 @@ class GuardedProcess:
         if self._account.user is not None:
             guard += ["--user", f"{self._account.user}:{self._account.group}"]
         return [*self._account.prefix, *guard, "--", *self._command]
+
+    def wait_ready(self, answers: Callable[[], bool], timeout: float) -> None:
+        """Return when `answers()` is true. Raises StartError, with the command stopped, if it ends first or takes longer."""
+        deadline = time.monotonic() + timeout
+        while not answers():
+            problem = "ended while starting" if not self.alive else f"was not ready within {timeout:g} s"
+            if not self.alive or time.monotonic() > deadline:
+                self.stop()
+                raise self.failure(problem)
+            time.sleep(0.02)
 
     @property
     def pid(self) -> int | None:
@@ -90,6 +101,11 @@ class GuardedProcess:
             self._process.kill()  # the child has the guard's death as its stop signal
             self._process.wait()
         self.close()
+
+    def wait_ended(self) -> None:
+        """Return when the command has ended by itself."""
+        if self._process is not None:
+            self._process.wait()
 
     def close(self) -> None:
         if self._process is not None and self._process.stdin is not None:

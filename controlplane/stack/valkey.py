@@ -1,7 +1,6 @@
 """An embedded broker (Valkey, Redis protocol): loopback, a password, and every write on disk before it is acknowledged."""
 
 import signal
-import time
 from pathlib import Path
 
 import redis
@@ -50,13 +49,7 @@ class Valkey:
             CONFIGURATION.format(host=LOOPBACK, port=self.port, password=self.password, directory=self.directory),
         )
         self._process.start()
-        deadline = time.monotonic() + timeout
-        while not self.answers():
-            if not self._process.alive:
-                raise self._process.failure("ended while starting")
-            if time.monotonic() > deadline:
-                raise self._process.failure(f"was not ready within {timeout:g} s")
-            time.sleep(0.01)
+        self._process.wait_ready(self.answers, timeout)
 
     @property
     def alive(self) -> bool:
