@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
+
+
+class ControlPlaneConfig(AppConfig):
+    name = "controlplane"
+    verbose_name = "Identities and connections"
+    default_auto_field = "django.db.models.BigAutoField"
+    default = True
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    """Django's admin with our site (see admin_site.py)."""
+
+    default_site = "controlplane.admin_site.TidegateAdminSite"
+    default = False

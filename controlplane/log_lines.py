@@ -1,0 +1,32 @@
+"""Log lines for machines: one JSON object per event."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request", "server_time", "exc_info"}
+
+
+class JsonLines(logging.Formatter):
+    """Time, level, logger, message, and what was given as ``extra``.
+
+    Bound parameters and request bodies are never part of a record: who logs passes names and ids only.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line.update({name: _plain(value) for name, value in vars(record).items() if name not in _STANDARD and not name.startswith("_")})
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,415 @@
+"""Identities and targets: people, subjects, keys, issuers, connections, grants, workers and the bundles they get.
+
+Groups are Django's own (``django.contrib.auth.models.Group``): one kind of group for people, subjects and workflows.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinLengthValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from controlplane import validators
+from controlplane.querysets import ApiKeys, EnrolmentTokens, Grants, Subjects, Users, Workers
+from proxy.sql.facts import ACTIONS
+
+__all__ = [
+    "ApiKey",
+    "BundleVersion",
+    "Connection",
+    "Credential",
+    "EnrolmentToken",
+    "Grant",
+    "Group",
+    "OidcIssuer",
+    "Subject",
+    "User",
+    "Worker",
+    "WorkerBoot",
+]
+
+ROLES = ("admin", "approver", "auditor")
+OUTCOMES = [("deny", "deny"), ("allow", "allow"), ("approve", "ask for approval")]
+
+
+class User(AbstractUser):
+    """A person who signs in to the web pages. The role admin is Django's superuser; the others are flags of their own."""
+
+    is_approver = models.BooleanField(
+        "approver", default=False, help_text="May decide requests of the workflows that name this person or one of the groups."
+    )
+    is_auditor = models.BooleanField(
+        "auditor", default=False, help_text="May read the audit, make exports, and read (not change) the policy."
+    )
+
+    objects = Users()
+
+    class Meta(AbstractUser.Meta):
+        ordering = ("username",)
+
+    @property
+    def roles(self) -> list[str]:
+        held = {"admin": self.is_superuser, "approver": self.is_approver, "auditor": self.is_auditor}
+        return [role for role in ROLES if held[role]]
+
+    def has_role(self, role: str) -> bool:
+        return self.is_active and role in self.roles
+
+    def set_roles(self, roles: list[str]) -> None:
+        self.is_superuser, self.is_approver, self.is_auditor = ("admin" in roles, "approver" in roles, "auditor" in roles)
+
+    def clean(self) -> None:
+        super().clean()
+        if self.is_approver and not self.email:
+            raise ValidationError({"email": "An approver needs an e-mail address: the links go there."})
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.is_staff = self.is_superuser  # the admin site is the admins' and nobody else's
+        super().save(*args, **kwargs)
+
+
+class OidcIssuer(models.Model):
+    """An identity provider whose access tokens agents may present."""
+
+    ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+    name = models.CharField(max_length=63, unique=True, validators=[validators.name])
+    issuer = models.CharField(
+        max_length=500, unique=True, validators=[validators.issuer_url], help_text="The `iss` of its tokens, letter by letter."
+    )
+    audience = models.CharField(
+        max_length=200, validators=[validators.printable], help_text="A token is refused unless its `aud` holds this."
+    )
+    jwks_uri = models.CharField(
+        "JWKS address",
+        max_length=500,
+        blank=True,
+        validators=[validators.issuer_url],
+        help_text="Empty: found by the issuer's discovery document.",
+    )
+    subject_claim = models.CharField(
+        max_length=100, default="sub", validators=[validators.printable], help_text="The claim that names the subject."
+    )
+    groups_claim = models.CharField(
+        max_length=100,
+        blank=True,
+        validators=[validators.printable],
+        help_text="The claim that lists groups; empty: groups come from Tidegate only.",
+    )
+    algorithms = ArrayField(
+        models.CharField(max_length=10),
+        default=list,
+        help_text="Signature algorithms to accept, e.g. RS256, ES256; never `none` or one with a shared secret.",
+    )
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "OIDC issuer"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        unknown = sorted(set(self.algorithms) - set(self.ALGORITHMS))
+        if unknown or not self.algorithms:
+            raise ValidationError(
+                {"algorithms": f"Name at least one of {', '.join(self.ALGORITHMS)}" + (f"; not {', '.join(unknown)}." if unknown else ".")}
+            )
+
+
+class Subject(models.Model):
+    """Who may connect to a proxy worker: an agent, a human or a service."""
+
+    KINDS = [("agent", "agent"), ("human", "human"), ("service", "service")]
+
+    name = models.CharField(max_length=63, unique=True, validators=[validators.subject_name], help_text="Agents give it as user name.")
+    kind = models.CharField(max_length=10, choices=KINDS, default="agent")
+    owner = models.ForeignKey(
+        User,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="owned_subjects",
+        help_text="The person who answers for it; never approves its requests.",
+    )
+    groups = models.ManyToManyField(Group, blank=True, related_name="subjects", help_text="Grants and rules name these.")
+    oidc_issuer = models.ForeignKey(
+        OidcIssuer, null=True, blank=True, on_delete=models.PROTECT, related_name="subjects", verbose_name="OIDC issuer"
+    )
+    oidc_subject = models.CharField(
+        "OIDC subject",
+        max_length=200,
+        blank=True,
+        validators=[validators.printable],
+        help_text="The value of the issuer's subject claim in its tokens.",
+    )
+    enabled = models.BooleanField(default=True, help_text="Switched off, its sessions are refused at once.")
+    scram_salt = models.BinaryField(max_length=16, editable=False, default=bytes)
+
+    objects = Subjects.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["oidc_issuer", "oidc_subject"],
+                name="one_subject_per_token",
+                condition=models.Q(oidc_issuer__isnull=False),
+                violation_error_message="Another subject already has this issuer and OIDC subject.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if bool(self.oidc_issuer_id) != bool(self.oidc_subject):
+            raise ValidationError({"oidc_subject": "Give the OIDC issuer and the OIDC subject together, or neither."})
+
+
+class ApiKey(models.Model):
+    """An API key, kept only as what SCRAM-SHA-256 needs to check it (RFC 5802): the key itself is shown once."""
+
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="keys")
+    key_id = models.CharField(max_length=16, unique=True, editable=False)
+    prefix = models.CharField(max_length=12, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    stored_key = models.BinaryField(max_length=32, editable=False)
+    server_key = models.BinaryField(max_length=32, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeys.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…{self.last_four}"
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+
+class Connection(models.Model):
+    """A named target database. Agents ask for it as ``dbname=<name>``."""
+
+    TLS_MODES = [("disable", "disable"), ("require", "require"), ("verify-ca", "verify-ca"), ("verify-full", "verify-full")]
+    DEFAULTS = [("deny", "deny"), ("allow", "allow")]
+
+    name = models.CharField(
+        max_length=63, unique=True, validators=[validators.connection_name], help_text="Agents give it as database name."
+    )
+    host = models.CharField(max_length=253, validators=[validators.host])
+    port = models.PositiveIntegerField(default=5432, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    dbname = models.CharField(
+        "database", max_length=63, validators=[validators.printable], help_text="The database's own name on the target."
+    )
+    databases = ArrayField(
+        models.CharField(max_length=63, validators=[validators.database_pattern]),
+        default=list,
+        blank=True,
+        help_text="Other databases of that server, asked for as dbname=NAME/database; * and ? are wildcards.",
+    )
+    user = models.CharField(
+        max_length=63, validators=[validators.printable], help_text="The role that Tidegate connects as. Never a superuser."
+    )
+    tls_mode = models.CharField("TLS", max_length=12, choices=TLS_MODES, default="verify-full")
+    tls_ca = models.TextField(
+        "TLS authority",
+        blank=True,
+        validators=[validators.certificate_bundle],
+        help_text="PEM certificates; empty: the worker's system store.",
+    )
+    default = models.CharField(max_length=5, choices=DEFAULTS, default="deny", help_text="What happens where no grant or rule speaks.")
+    unanalyzable = models.CharField(max_length=7, choices=OUTCOMES, default="deny", help_text="Statements that cannot be understood.")
+    unanalyzable_workflow = models.ForeignKey(
+        "approvals.Workflow",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who is asked, where approval is needed.",
+    )
+    opaque_functions = models.CharField(max_length=7, choices=OUTCOMES, default="deny", help_text="Functions whose effect cannot be known.")
+    opaque_workflow = models.ForeignKey(
+        "approvals.Workflow",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who is asked, where approval is needed.",
+    )
+    trusted_functions = ArrayField(
+        models.CharField(max_length=130, validators=[validators.function_name]),
+        default=list,
+        blank=True,
+        help_text="Functions taken as harmless, as schema.name.",
+    )
+    derived_use = models.CharField(
+        max_length=4,
+        choices=[("scan", "see masked values"), ("deny", "deny")],
+        default="scan",
+        help_text="What happens where a masked column is used other than as plain output.",
+    )
+    row_evidence = models.CharField(
+        max_length=6,
+        choices=[("count", "count"), ("keys", "keys"), ("digest", "digest")],
+        default="count",
+        help_text="Which evidence of the rows returned the audit keeps.",
+    )
+    max_rows = models.PositiveBigIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    statement_timeout_ms = models.PositiveIntegerField(
+        "statement timeout (ms)", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(2**31 - 1)]
+    )
+    max_sessions = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        for field, workflow in (("unanalyzable", "unanalyzable_workflow"), ("opaque_functions", "opaque_workflow")):
+            if (getattr(self, field) == "approve") != bool(getattr(self, f"{workflow}_id")):
+                raise ValidationError({workflow: "Name a workflow exactly where approval is asked for."})
+
+
+class Credential(models.Model):
+    """The target's password and the key of ``hash`` masks, both encrypted with a key that is not in this database."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="credential")
+    version = models.PositiveIntegerField(default=1)
+    password = models.BinaryField(editable=False)
+    hash_key = models.BinaryField(editable=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.connection}, version {self.version}"
+
+
+def known_action(value: str) -> None:
+    if value not in ACTIONS:
+        raise ValidationError(f"'{value}' is no action; there are: {', '.join(sorted(ACTIONS))}.")
+
+
+class Grant(models.Model):
+    """Who may do what where, and from when until when."""
+
+    subjects = models.ManyToManyField(Subject, blank=True, related_name="grants")
+    groups = models.ManyToManyField(Group, blank=True, related_name="grants")
+    connections = models.ManyToManyField(Connection, related_name="grants")
+    actions = ArrayField(
+        models.CharField(max_length=20, validators=[known_action]),
+        validators=[MinLengthValidator(1, "Name at least one action.")],
+        help_text=f"Any of: {', '.join(sorted(ACTIONS))}.",
+    )
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True)
+
+    objects = Grants.as_manager()
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"grant {self.pk}: {', '.join(self.actions)}"
+
+    def clean(self) -> None:
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            raise ValidationError({"valid_until": "The grant would end before it begins."})
+
+
+class EnrolmentToken(models.Model):
+    """A one-time token with which a worker host enrols; kept as a digest."""
+
+    name = models.CharField(max_length=63, validators=[validators.name], help_text="What the token is for, e.g. the host's name.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, editable=False)
+
+    objects = EnrolmentTokens.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> str:
+        if self.used_at:
+            return "used"
+        return "expired" if self.expires_at <= timezone.now() else "waiting"
+
+
+class Worker(models.Model):
+    """An enrolled host of proxy worker processes, known by its two public keys."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=63, validators=[validators.name])
+    public_key = models.CharField(max_length=44, unique=True, editable=False)  # base64, Ed25519
+    sealing_key = models.CharField(max_length=44, editable=False)  # base64, X25519
+    enrolled_at = models.DateTimeField(default=timezone.now, editable=False)
+    enrolled_with = models.ForeignKey(EnrolmentToken, null=True, editable=False, on_delete=models.SET_NULL, related_name="workers")
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    objects = Workers.as_manager()
+
+    class Meta:
+        ordering = ("name", "enrolled_at")
+
+    def __str__(self) -> str:
+        return self.name
+
+    # Django REST framework asks this of whatever authenticated.
+    is_authenticated = True
+
+
+class WorkerBoot(models.Model):
+    """One worker process from start to end, as its heartbeats tell."""
+
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="boots")
+    boot = models.UUIDField(unique=True)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=40)
+    bundle_digest = models.CharField(max_length=64, blank=True)
+    sessions = models.PositiveIntegerField(default=0)
+    spool_entries = models.PositiveBigIntegerField(default=0)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-seen_at",)
+
+    def __str__(self) -> str:
+        return f"{self.worker} [{self.pid}]"
+
+
+class BundleVersion(models.Model):
+    """A compiled policy as published. ``serial`` only grows; the newest is in force."""
+
+    serial = models.PositiveBigIntegerField(unique=True)
+    digest = models.CharField(max_length=64, unique=True)
+    payload = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ("-serial",)
+
+    def __str__(self) -> str:
+        return f"{self.serial} ({self.digest[:12]})"

@@ -1,0 +1,22 @@
+"""Every address of the control plane."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+
+from controlplane import views
+
+urlpatterns = [
+    path("", views.start, name="start"),
+    path("healthz", views.healthz, name="healthz"),
+    path("login", auth_views.LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path("logout", auth_views.LogoutView.as_view(), name="logout"),
+    path("password", auth_views.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("controlplane.api_urls")),
+]
+urlpatterns += [path(f"{app}/", include(f"{app}.urls")) for app in ("approvals", "audit") if find_spec(f"{app}.urls")]

@@ -1,0 +1,16 @@
+#!/usr/bin/env python
+"""The control plane's commands: ``python manage.py help``."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as problem:
+        # An operator's mistake is answered in one line; a traceback would only hide it.
+        sys.exit(f"tidegate: {problem}")

@@ -1,0 +1,64 @@
+"""The policy: what is masked, and which statements are denied, held or allowed."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.db import models
+
+from controlplane import validators
+from controlplane.models import Connection, Subject
+
+
+class MaskingRule(models.Model):
+    """Columns whose values are masked for everyone who is not cleared."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[validators.printable])
+    connections = models.ManyToManyField(Connection, blank=True, related_name="masking_rules", help_text="None chosen: all.")
+    columns = models.JSONField(
+        default=list, help_text='A list of schema.table.column; * and ? are wildcards, e.g. ["crm.customers.ssn", "*.*.ssn"].'
+    )
+    method = models.JSONField(default=dict, help_text='E.g. {"name": "redact"}, {"name": "partial", "first": 0, "last": 4}.')
+    lookups = models.BooleanField(default=False, help_text="column = constant works on the real value (and is counted in the audit).")
+    cleared_subjects = models.ManyToManyField(Subject, blank=True, related_name="clearances")
+    cleared_groups = models.ManyToManyField(Group, blank=True, related_name="clearances")
+    cleared_until = models.DateTimeField(null=True, blank=True, help_text="When the clearance ends; empty: never.")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StatementRule(models.Model):
+    """A condition on statements and what follows: deny wins over approval, approval over allow."""
+
+    OUTCOMES = [("deny", "deny"), ("approve", "ask for approval"), ("allow", "allow")]
+
+    name = models.CharField(max_length=100, unique=True, validators=[validators.printable])
+    when = models.JSONField(default=dict, blank=True, help_text='Conditions that must all hold, e.g. {"actions": ["drop", "truncate"]}.')
+    then = models.CharField(max_length=7, choices=OUTCOMES)
+    workflow = models.ForeignKey(
+        "approvals.Workflow", null=True, blank=True, on_delete=models.PROTECT, related_name="rules", help_text="Who is asked."
+    )
+    message = models.CharField(max_length=300, blank=True, validators=[validators.printable], help_text="Shown to the agent.")
+    shadow = models.BooleanField(default=False, help_text='Recorded as "would have denied", not enforced.')
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Retention(models.Model):
+    """How long values are kept in the audit; commitments and proofs stay. One row at most."""
+
+    entries_days = models.PositiveIntegerField("entries (days)", help_text="Values of entries are erased after this many days.")
+
+    class Meta:
+        verbose_name_plural = "retention"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_retention")]
+
+    def __str__(self) -> str:
+        return f"{self.entries_days} days"
