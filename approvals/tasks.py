@@ -1,0 +1,38 @@
+"""What arrives through the broker, and what beat drives."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+
+from approvals import notices, services
+from approvals.envelope import EnvelopeError, open_envelope
+from approvals.payload import PayloadError
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="approvals.request")
+def request(jws: str) -> None:
+    """A worker holds a statement. A message that is not an enrolled worker's, or not understood, opens nothing."""
+    try:
+        content, worker = open_envelope(jws)
+        services.open_request(content, worker)
+    except (EnvelopeError, PayloadError) as error:
+        log.warning("approvals.request_refused", extra={"reason": str(error)})
+
+
+@shared_task(name="approvals.notify")
+def notify(request_id: str) -> None:
+    """Send one request's e-mails."""
+    notices.send_due(timezone.now(), request_id)
+
+
+@shared_task(name="approvals.expire")
+def expire() -> None:
+    """Every few seconds: expire what is over, and send e-mails that failed or whose order got lost."""
+    now = timezone.now()
+    services.expire_due(now)
+    notices.send_due(now)
