@@ -104,6 +104,27 @@ class RegisterCancelKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteCancel:
+    """The client connection was only opened to send a CancelRequest with this key: deliver ``CancelRequested`` to its owner.
+
+    The owner may live in another worker process. No answer is ever sent to the client (manual, 55.2.8).
+    """
+
+    process_id: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PauseClient:
+    """Stop reading from the client: the core waits for an answer and holds enough of what the client pipelined."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeClient:
+    """Read from the client again."""
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Deliver ``Tick`` at this time (seconds, same clock as ``receive``'s ``now``); replaces an earlier one."""
 
@@ -128,5 +149,6 @@ class Close:
 
 Effect = (
     SendToClient | SendToServer | StartClientTls | CheckToken | OpenServer | Analyse | RefreshCatalog | Record
-    | RequestApproval | WithdrawApproval | CancelServer | RegisterCancelKey | WakeAt | Log | Close
+    | RequestApproval | WithdrawApproval | CancelServer | RegisterCancelKey | RouteCancel | PauseClient | ResumeClient | WakeAt | Log
+    | Close
 )

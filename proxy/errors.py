@@ -15,6 +15,8 @@
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 57P01  the worker is shutting down      (shutting_down)
+     ├── 58030  cannot be recorded, so not run   (unrecordable)
+     ├── XX000  the gateway itself failed        (internal)
      └── 57014  cancelled while held             (cancelled)
 
 A refusal is a value, not an exception. Its ``message`` says what and why in one line, ``hint`` what would be allowed,
@@ -86,6 +88,15 @@ def too_many_sessions(reason: str) -> Refusal:
 
 def shutting_down() -> Refusal:
     return Refusal("57P01", "terminating connection due to administrator command", fatal=True)
+
+
+def unrecordable() -> Refusal:
+    return Refusal("58030", "the statement cannot be recorded, so it was not run", fatal=True)
+
+
+def internal() -> Refusal:
+    """The session's state is in doubt; the log, not the client, gets what happened."""
+    return Refusal("XX000", "internal error of the gateway; the session was closed", fatal=True)
 
 
 def cancelled() -> Refusal:

@@ -39,7 +39,8 @@ class TokenChecked:
 class ServerOpened:
     """The upstream TCP (and TLS) connection stands; the handshake of the protocol is the core's.
 
-    The catalog of this connection and database is loaded in the environment if any mask can apply to it.
+    The catalog of this connection and database is loaded in the environment if any mask, or any rule that names relations,
+    columns or functions, can apply to it (else the core asks for it by ``RefreshCatalog`` when it needs it).
     """
 
     tls: bool
