@@ -1,0 +1,72 @@
+# Tidegate. `make help` lists what there is.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+COMPILED := .venv/.compiled
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types imports django mirror pure bench requirements clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) $(COMPILED) ## create .venv with all it needs, compiled parts included
+
+$(INSTALLED): deploy/requirements-dev.txt deploy/install.py
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed, and none was found"; exit 1; }
+	@$(PYTHON) deploy/install.py
+	@touch $@
+
+$(COMPILED): $(INSTALLED) deploy/build_compiled.py $(wildcard proxy/wire/framing.py proxy/wire/framing.pxd)
+	@echo "==> compiling"
+	@$(BIN)/python deploy/build_compiled.py
+	@touch $@
+
+demo: install ## everything embedded: mask, block, hold, approve, verified export; then stays up (ONCE=1: ends with the result)
+	@ONCE=$(ONCE) $(BIN)/python deploy/demo/demo.py
+
+test: install ## all tests, or TESTS=tests/proxy
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: install lint types imports django mirror test pure ## what CI runs
+	@echo "==> all checks passed"
+
+lint: install ## ruff
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+
+types: install ## mypy, strict, on proxy/ and worker/
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+imports: install ## who may import whom
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports --no-cache
+
+django: install ## Django's own checks, and that no migration is missing
+	@echo "==> Django checks"
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
+
+mirror: install ## every module has a test file
+	@echo "==> every module has a test file"
+	@$(BIN)/python .ci/every_module_has_a_test.py
+
+pure: install ## the wire tests again, without the compiled module
+	@echo "==> pytest, pure Python"
+	@TIDEGATE_TEST_PURE=1 $(BIN)/python -m pytest -q tests/proxy/wire
+
+bench: install ## a transaction's cost, direct and through a worker, side by side
+	@$(BIN)/python tests/bench/run.py
+
+requirements: ## compile requirements.txt from deploy/*.in (needs uv)
+	uv pip compile deploy/requirements.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o requirements.txt
+	uv pip compile deploy/requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o deploy/requirements-dev.txt
+
+clean: ## remove what was built, and the environment
+	rm -rf .venv build demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis proxy/wire/*.so
