@@ -1,0 +1,170 @@
+"""PostgreSQL's own grammar (libpg_query): text in, JSON tree, tokens and normalised text out.
+
+The library is C: a text that nests too deeply overruns its stack and kills the process, so length, NUL bytes and nesting
+are measured before any parse. The JSON tree is used because the protobuf one stops at 100 levels. Fields whose value is
+zero are left out of it: a missing ``location`` is position 0. Positions are byte offsets into the UTF-8 text.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from ctypes import string_at
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+Node = dict[str, Any]
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 1_000
+_SHORT = 2_000  # a text of so few bytes cannot nest deeply enough to hurt the C code
+
+# Operators and words that make the tree one level deeper; AND and OR are not among them, the grammar flattens chains of these.
+_DEEPER = frozenset(
+    ["TYPECAST", "Op", "LESS_EQUALS", "GREATER_EQUALS", "NOT_EQUALS", "EQUALS_GREATER", "RIGHT_ARROW", "COLON_EQUALS", "ASCII_43", "ASCII_45", "ASCII_42", "ASCII_47", "ASCII_37", "ASCII_94", "ASCII_60", "ASCII_61", "ASCII_62", "UNION", "EXCEPT", "INTERSECT", "JOIN", "NOT", "COLLATE", "AT", "IS", "IN_P", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "ISNULL", "NOTNULL", "OPERATOR"]
+)
+_OPEN = frozenset({"ASCII_40", "ASCII_91", "CASE"})  # ( [
+_CLOSE = frozenset({"ASCII_41", "ASCII_93", "END_P"})
+_FLAT = frozenset({"ASCII_44", "ASCII_59", "AND", "OR"})  # , ;
+
+
+class SyntaxFailure(Exception):
+    """PostgreSQL's grammar refuses the text; ``position`` counts characters from 1 (0: unknown)."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
+
+
+class TooMuch(Exception):
+    """The text is not given to the parser at all; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One top-level statement: its node type, its fields, and where it stands (bytes)."""
+
+    kind: str
+    node: Node
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One lexical token; ``kind`` as libpg_query names it (``IDENT``, ``ASCII_46`` is the dot, ``FROM``, …)."""
+
+    start: int
+    end: int
+    kind: str
+    keyword: int  # 0: not a keyword, else libpg_query's keyword class
+
+
+@functools.cache
+def _library() -> Any:
+    # Imported late: loading the grammar takes a third of a second, and only analysis processes need it.
+    return importlib.import_module("postgast.native").lib
+
+
+@functools.cache
+def _token_types() -> tuple[Any, dict[int, str]]:
+    messages: Any = importlib.import_module("postgast.pg_query_pb2")
+    return messages.ScanResult, {number: name for name, number in messages.Token.items()}
+
+
+def parse(sql: str) -> tuple[Statement, ...]:
+    """Parse a query text.
+
+    Raises:
+        TooMuch: too long, too deep, or with a NUL byte.
+        SyntaxFailure: not a statement of PostgreSQL.
+    """
+    data = sql.encode()
+    guard(sql, data)
+    library = _library()
+    result = library.pg_query_parse(data)
+    try:
+        if result.error:
+            raise _failure(result.error.contents)
+        tree = msgspec.json.decode(result.parse_tree)
+    except RecursionError:
+        raise TooMuch("the statement is nested too deeply to be analysed") from None
+    finally:
+        library.pg_query_free_parse_result(result)
+    return tuple(_statement(raw, len(data)) for raw in tree.get("stmts", ()))
+
+
+def _statement(raw: Node, size: int) -> Statement:
+    start = raw.get("stmt_location", 0)
+    ((kind, node),) = raw["stmt"].items()
+    return Statement(kind, node, start, raw.get("stmt_len", 0) or size - start)
+
+
+def _failure(error: Any) -> SyntaxFailure:
+    return SyntaxFailure(error.message.decode("utf-8", "replace"), max(error.cursorpos, 0))
+
+
+def guard(sql: str, data: bytes) -> None:
+    """Refuse what could harm the parser.
+
+    Raises:
+        TooMuch: too long, too deep, or with a NUL byte.
+    """
+    if "\0" in sql:
+        raise TooMuch("the statement contains a NUL byte")
+    if len(data) > MAX_BYTES:
+        raise TooMuch(f"the statement is longer than {MAX_BYTES} bytes")
+    if len(data) > _SHORT and _depth(scan(data)) > MAX_DEPTH:
+        raise TooMuch("the statement is nested too deeply to be analysed")
+
+
+def _depth(tokens: list[Token]) -> int:
+    """An upper bound for the depth of the tree: open brackets plus the operators chained since the last separator."""
+    levels, deepest, total = [0], 0, 0
+    for token in tokens:
+        kind = token.kind
+        if kind in _OPEN:
+            levels.append(1)
+            total += 1
+        elif kind in _CLOSE and len(levels) > 1:
+            total -= levels.pop()
+        elif kind in _FLAT:
+            total -= levels[-1] - (len(levels) > 1)
+            levels[-1] = int(len(levels) > 1)
+        elif kind in _DEEPER:
+            levels[-1] += 1
+            total += 1
+        deepest = max(deepest, total)
+    return deepest
+
+
+def scan(data: bytes) -> list[Token]:
+    """The tokens of a text, comments left out.
+
+    Raises:
+        SyntaxFailure: the scanner refuses the text (an unterminated string, say).
+    """
+    message, names = _token_types()
+    library = _library()
+    result = library.pg_query_scan(data)
+    try:
+        if result.error:
+            raise _failure(result.error.contents)
+        found = message.FromString(string_at(result.pbuf.data, result.pbuf.len)).tokens
+        tokens = [Token(token.start, token.end, names[token.token], token.keyword_kind) for token in found]
+    finally:
+        library.pg_query_free_scan_result(result)
+    return [token for token in tokens if token.kind not in ("SQL_COMMENT", "C_COMMENT")]
+
+
+def normalise(text: str) -> str:
+    """The text with its constants replaced by ``$n``; empty where the library cannot say."""
+    library = _library()
+    result = library.pg_query_normalize(text.encode())
+    try:
+        return "" if result.error else result.normalized_query.decode()
+    finally:
+        library.pg_query_free_normalize_result(result)
