@@ -1,3 +1,4 @@
+# cython: language_level=3, annotation_typing=False
 """One pass over the bytes that arrive: where does each message begin and end?
 
 A :class:`FrameReader` owns what one peer has sent and nobody has handled yet. ``next()`` answers with the type byte of

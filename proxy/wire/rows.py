@@ -1,3 +1,4 @@
+# cython: language_level=3, annotation_typing=False
 """Rewriting cells of DataRow messages (manual, 55.7) without an object per row or per column.
 
 Compiled together with :mod:`proxy.wire.framing`; ``rows.pxd`` gives the types.
