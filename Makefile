@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
+TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ $(INSTALLED): deploy/requirements-dev.txt deploy/install.py
 	@$(PYTHON) deploy/install.py
 	@touch $@
 
-$(COMPILED): $(INSTALLED) deploy/build_compiled.py $(wildcard proxy/wire/framing.py proxy/wire/framing.pxd)
+$(COMPILED): $(INSTALLED) deploy/build_compiled.py $(TYPED) $(TYPED:.pxd=.py)
 	@echo "==> compiling"
 	@$(BIN)/python deploy/build_compiled.py
 	@touch $@

@@ -9,6 +9,11 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+    if sys.argv[1:2] == ["stack"]:
+        # It makes the secrets that settings cannot be read without.
+        from controlplane.stack.command import main
+
+        sys.exit(main(sys.argv[2:]))
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:
