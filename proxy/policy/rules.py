@@ -1,0 +1,244 @@
+"""Statement rules: conditions as data, and one pure function per condition.
+
+A rule speaks about a statement when all its conditions are met. What "met" means depends on what the rule does:
+
+* a rule that denies or asks for approval is met if *anything* in the statement fits, or could fit (an unresolved name,
+  an unknown client address, an estimate that nobody has): not knowing must not let a statement through;
+* a rule that allows is met only if *everything* in the statement certainly fits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import re2  # type: ignore[import-untyped]  # ships no stubs
+
+from proxy.policy import payload
+from proxy.policy.names import NamePattern, parse_pattern
+from proxy.sql.facts import ACTIONS, Facts
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A statement rule with its patterns, networks and expression compiled."""
+
+    name: str
+    then: str  # deny | approve | allow
+    workflow: str
+    message: str
+    shadow: bool
+    when: payload.When
+    relations: tuple[NamePattern, ...]
+    columns: tuple[NamePattern, ...]
+    functions: tuple[NamePattern, ...]
+    networks: tuple[Network, ...]
+    not_networks: tuple[Network, ...]
+    matches: Any  # a compiled RE2 expression, or None
+    hours: tuple[time, time, ZoneInfo] | None
+
+    @property
+    def certain(self) -> bool:
+        """Whether the rule may speak only where all is known: it gives something."""
+        return self.then == "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything about a statement that is not in its facts."""
+
+    subject: str
+    groups: frozenset[str]
+    connection: str
+    client: Address | None  # None: unknown
+    now: float
+    touches_masked: bool
+    multiple_statements: bool
+
+
+def compile_rule(rule: payload.Rule) -> Rule:
+    """Compile a rule of the bundle. Raises ValueError saying what is wrong."""
+    when = rule.when
+    for action in when.actions or ():
+        if action not in ACTIONS:
+            raise ValueError(f"when.actions: unknown action {action!r}")
+    # A function name without a schema means any schema where it forbids, and only PostgreSQL's own where it allows:
+    # else an agent could give its own function the trusted name.
+    function_schema = "pg_catalog" if rule.then == "allow" else "*"
+    return Rule(
+        name=rule.name,
+        then=rule.then,
+        workflow=rule.workflow or "",
+        message=rule.message or "",
+        shadow=rule.shadow,
+        when=when,
+        relations=tuple(parse_pattern(text, parts=2, default_schema="*") for text in when.relations or ()),
+        columns=tuple(parse_pattern(text, parts=3) for text in when.columns or ()),
+        functions=tuple(parse_pattern(text, parts=2, default_schema=function_schema) for text in when.functions or ()),
+        networks=_networks(when.client_from, "when.from"),
+        not_networks=_networks(when.client_not_from, "when.not_from"),
+        matches=None if when.matches is None else _expression(when.matches),
+        hours=None if when.between is None else _hours(when.between),
+    )
+
+
+def applies(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    """Whether the rule speaks about this statement."""
+    return all(condition(rule, situation, facts) for condition in CONDITIONS)
+
+
+def may_concern(rule: Rule, situation: Situation) -> bool:
+    """Whether the rule can speak about any statement of this subject on this connection."""
+    return by_subject(rule, situation, NOTHING) and by_group(rule, situation, NOTHING) and by_connection(rule, situation, NOTHING)
+
+
+def by_subject(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.subjects is None or situation.subject in rule.when.subjects
+
+
+def by_group(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.groups is None or not situation.groups.isdisjoint(rule.when.groups)
+
+
+def by_connection(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.connections is None or situation.connection in rule.when.connections
+
+
+def by_action(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    if rule.when.actions is None:
+        return True
+    if rule.certain:
+        return bool(facts.actions) and facts.actions <= set(rule.when.actions)
+    return not facts.actions.isdisjoint(rule.when.actions)
+
+
+def by_relation(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.relations is None or _fits(rule.relations, facts.reads | facts.writes, certain=rule.certain)
+
+
+def by_column(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.columns is None or _fits(rule.columns, facts.columns, certain=rule.certain)
+
+
+def by_function(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    names = facts.functions | facts.opaque_functions
+    return rule.when.functions is None or _fits(rule.functions, names, certain=rule.certain)
+
+
+def by_missing_where(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.without_where is None or rule.when.without_where == facts.without_where
+
+
+def by_text(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.matches is None or rule.matches.search(facts.normalised) is not None
+
+
+def by_network(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    if rule.when.client_from is None:
+        return True
+    if situation.client is None:
+        return not rule.certain
+    return _inside(situation.client, rule.networks)
+
+
+def by_other_network(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    if rule.when.client_not_from is None:
+        return True
+    if situation.client is None:
+        return not rule.certain
+    return not _inside(situation.client, rule.not_networks)
+
+
+def by_estimate(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    # Nobody has asked the planner when a statement is decided on: what is not known is taken as too much.
+    return rule.when.estimated_rows is None or not rule.certain
+
+
+def by_masked(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.touches_masked is None or rule.when.touches_masked == situation.touches_masked
+
+
+def by_count(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    return rule.when.multiple_statements is None or rule.when.multiple_statements == situation.multiple_statements
+
+
+def by_clock(rule: Rule, situation: Situation, facts: Facts) -> bool:
+    if rule.hours is None:
+        return True
+    start, end, zone = rule.hours
+    clock = datetime.fromtimestamp(situation.now, UTC).astimezone(zone).time()
+    return start <= clock < end if start < end else clock >= start or clock < end
+
+
+Condition = Callable[[Rule, Situation, Facts], bool]
+
+CONDITIONS: tuple[Condition, ...] = (
+    by_subject,
+    by_group,
+    by_connection,
+    by_action,
+    by_missing_where,
+    by_masked,
+    by_count,
+    by_network,
+    by_other_network,
+    by_clock,
+    by_estimate,
+    by_relation,
+    by_column,
+    by_function,
+    by_text,
+)
+
+NOTHING = Facts(action="unanalyzable", actions=frozenset({"unanalyzable"}))
+
+
+def parse_address(text: str) -> Address | None:
+    """The client's address, an IPv4 address mapped into IPv6 as IPv4; None where it is unknown."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _fits(patterns: tuple[NamePattern, ...], names: Iterable[str], *, certain: bool) -> bool:
+    hits = [any(pattern.matches_fact(name, certain=certain) for pattern in patterns) for name in names]
+    return bool(hits) and all(hits) if certain else any(hits)
+
+
+def _inside(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _networks(texts: tuple[str, ...] | None, path: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts or ())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _expression(text: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise ValueError(f"when.matches: not an RE2 expression: {error}") from None
+
+
+def _hours(between: payload.Between) -> tuple[time, time, ZoneInfo]:
+    if between.start == between.end:
+        raise ValueError("when.between: from and to are the same minute")
+    try:
+        zone = ZoneInfo(between.tz)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"when.between.tz: unknown time zone {between.tz!r}") from None
+    return time.fromisoformat(between.start), time.fromisoformat(between.end), zone
