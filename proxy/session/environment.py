@@ -1,0 +1,43 @@
+"""What the worker keeps up to date and every session reads: policy, catalogs, analyses, counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from proxy.policy.bundle import Bundle
+from proxy.sql.catalog import Catalog
+from proxy.sql.facts import Analysis
+
+
+class Analyses:
+    """A bounded cache of analyses by ``AnalysisRequest.key``; the oldest is forgotten first."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._known: dict[Hashable, Analysis] = {}
+
+    def get(self, key: Hashable) -> Analysis | None:
+        return self._known.get(key)
+
+    def put(self, key: Hashable, analysis: Analysis) -> None:
+        while len(self._known) >= self._limit:
+            del self._known[next(iter(self._known))]
+        self._known[key] = analysis
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+@dataclass(slots=True)
+class Environment:
+    """Owned by the worker process; a session only reads it, but for its own place in ``sessions``."""
+
+    mock_secret: bytes  # keys the salts shown to unknown users; the same in all processes of a host, and stable
+    bundle: Bundle | None = None
+    confirmed_at: float = 0.0  # when the control plane last confirmed that bundle (seconds, clock of ``receive``'s now)
+    catalogs: dict[tuple[str, str], Catalog] = field(default_factory=dict)  # by (connection, database)
+    analyses: Analyses = field(default_factory=Analyses)
+    draining: bool = False
+    sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection
