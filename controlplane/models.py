@@ -5,7 +5,10 @@ Groups are Django's own (``django.contrib.auth.models.Group``): one kind of grou
 
 from __future__ import annotations
 
+import secrets
 import uuid
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.postgres.fields import ArrayField
@@ -68,7 +71,7 @@ class User(AbstractUser):
         if self.is_approver and not self.email:
             raise ValidationError({"email": "An approver needs an e-mail address: the links go there."})
 
-    def save(self, *args: object, **kwargs: object) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         self.is_staff = self.is_superuser  # the admin site is the admins' and nobody else's
         super().save(*args, **kwargs)
 
@@ -170,6 +173,12 @@ class Subject(models.Model):
     def clean(self) -> None:
         if bool(self.oidc_issuer_id) != bool(self.oidc_subject):
             raise ValidationError({"oidc_subject": "Give the OIDC issuer and the OIDC subject together, or neither."})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.scram_salt:
+            # One salt for all keys of a subject: SCRAM sends it before the proof says which key is used.
+            self.scram_salt = secrets.token_bytes(16)
+        super().save(*args, **kwargs)
 
 
 class ApiKey(models.Model):
@@ -314,7 +323,7 @@ class Grant(models.Model):
     actions = ArrayField(
         models.CharField(max_length=20, validators=[known_action]),
         validators=[MinLengthValidator(1, "Name at least one action.")],
-        help_text=f"Any of: {', '.join(sorted(ACTIONS))}.",
+        help_text="What it allows, e.g. select, insert.",
     )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
@@ -330,6 +339,12 @@ class Grant(models.Model):
     def clean(self) -> None:
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
             raise ValidationError({"valid_until": "The grant would end before it begins."})
+
+    def clean_links(self, links: Mapping[str, Collection[Any]]) -> None:
+        if not links["subjects"] and not links["groups"]:
+            raise ValidationError({"groups": "Grant it to at least one subject or group."})
+        if not links["connections"]:
+            raise ValidationError({"connections": "Name at least one connection."})
 
 
 class EnrolmentToken(models.Model):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from controlplane import validators
 from controlplane.models import Connection, Subject
+from policies import rules
+
+
+def raise_if_any(problems: Mapping[str, str]) -> None:
+    found = {field: problem for field, problem in problems.items() if problem}
+    if found:
+        raise ValidationError(found)
 
 
 class MaskingRule(models.Model):
@@ -29,6 +40,14 @@ class MaskingRule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        problems = {"columns": rules.columns_problem(self.columns), "method": rules.method_problem(self.method)}
+        raise_if_any(problems)
+
+    def clean_links(self, links: Mapping[str, Collection[Any]]) -> None:
+        if self.cleared_until and not links["cleared_subjects"] and not links["cleared_groups"]:
+            raise ValidationError({"cleared_until": "An end of the clearance needs somebody who is cleared."})
+
 
 class StatementRule(models.Model):
     """A condition on statements and what follows: deny wins over approval, approval over allow."""
@@ -49,6 +68,11 @@ class StatementRule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if (self.then == "approve") != bool(self.workflow_id):
+            raise ValidationError({"workflow": "Name a workflow exactly where approval is asked for."})
+        raise_if_any({"when": rules.when_problem(self.when, self.then) or rules.dangling(self.when)})
 
 
 class Retention(models.Model):

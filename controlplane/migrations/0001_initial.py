@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
                 ('jwks_uri', models.CharField(blank=True, help_text="Empty: found by the issuer's discovery document.", max_length=500, validators=[controlplane.validators.issuer_url], verbose_name='JWKS address')),
                 ('subject_claim', models.CharField(default='sub', help_text='The claim that names the subject.', max_length=100, validators=[controlplane.validators.printable])),
                 ('groups_claim', models.CharField(blank=True, help_text='The claim that lists groups; empty: groups come from Tidegate only.', max_length=100, validators=[controlplane.validators.printable])),
-                ('algorithms', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), default=list, help_text='Signature algorithms to accept, e.g. RS256, ES256; secret-key algorithms and `none` never are.', size=None)),
+                ('algorithms', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), default=list, help_text='Signature algorithms to accept, e.g. RS256, ES256; never `none` or one with a shared secret.', size=None)),
             ],
             options={
                 'verbose_name': 'OIDC issuer',
@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
             name='Grant',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('actions', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20, validators=[controlplane.models.known_action]), help_text='Any of: alter, call, copy_file, copy_from, copy_program, copy_to, create, cursor, delete, do, drop, explain, function, grant, insert, listen, lock, maintenance, merge, prepare, select, set, transaction, truncate, unanalyzable, update.', size=None, validators=[django.core.validators.MinLengthValidator(1, 'Name at least one action.')])),
+                ('actions', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20, validators=[controlplane.models.known_action]), help_text='What it allows, e.g. select, insert.', size=None, validators=[django.core.validators.MinLengthValidator(1, 'Name at least one action.')])),
                 ('valid_from', models.DateTimeField(blank=True, null=True)),
                 ('valid_until', models.DateTimeField(blank=True, null=True)),
                 ('connections', models.ManyToManyField(related_name='grants', to='controlplane.connection')),

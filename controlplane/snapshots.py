@@ -1,0 +1,36 @@
+"""An object as the audit keeps it: every field by name, what it is linked to by name, no secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model
+
+# Never part of a snapshot: secrets, verifiers of secrets, and what changes without anybody deciding it.
+_LEFT_OUT = frozenset({"id", "password", "last_login", "date_joined", "stored_key", "server_key", "scram_salt", "digest", "is_staff"})
+
+
+def snapshot(instance: Model) -> dict[str, Any]:
+    """Plain JSON values of ``instance`` and the names of what it is linked to."""
+    found: dict[str, Any] = {}
+    for field in instance._meta.concrete_fields:
+        if field.name in _LEFT_OUT:
+            continue
+        value = getattr(instance, field.name)
+        found[field.name] = _plain(value)
+    if instance.pk is not None:
+        for relation in instance._meta.many_to_many:
+            if relation.name != "user_permissions":
+                found[relation.name] = sorted(str(item) for item in getattr(instance, relation.name).all())
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (bytes, memoryview)):
+        return None  # binary columns are secrets
+    if value is None or isinstance(value, (str, int, bool, list, dict)):
+        return value
+    return str(value)
