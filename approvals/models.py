@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
 from approvals.querysets import RequestQuerySet, WorkflowQuerySet
 from approvals.states import State
+from controlplane import validators
 
 
 def email_only() -> dict[str, bool]:
@@ -25,7 +27,7 @@ class Workflow(models.Model):
         WAIT = "wait", "the client waits"
         TICKET = "ticket", "the client is refused and comes back"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=100, unique=True, validators=[validators.printable])
     approver_groups = models.ManyToManyField("auth.Group", blank=True, related_name="approval_workflows")
     approvers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="approval_workflows")
     quorum = models.PositiveSmallIntegerField(
@@ -54,6 +56,13 @@ class Workflow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        for name in ("auto_approve", "notify", "escalate"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValidationError({name: "This is a JSON object, such as {}."})
+        if not isinstance(self.notify.get("email", True), bool):
+            raise ValidationError({"notify": "email is true or false."})
 
 
 class ApprovalRequest(models.Model):

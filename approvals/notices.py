@@ -28,7 +28,8 @@ def send_due(now: datetime, request_id: str | None = None) -> int:
 def send(delivery_id: int) -> bool:
     """Send one e-mail, or note why it failed and when to try again. Whoever else is at it is left alone."""
     with transaction.atomic():
-        delivery = Delivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk=delivery_id, state=Delivery.State.QUEUED).first()
+        queued = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.QUEUED)
+        delivery = queued.select_for_update(skip_locked=True, of=("self",)).first()
         if delivery is None:
             return False
         if delivery.request.state != State.PENDING or approvers.objection(delivery.request, delivery.user):

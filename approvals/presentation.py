@@ -23,7 +23,7 @@ def of(request: ApprovalRequest) -> dict[str, Any]:
         "sql_size": f"{request.sql.count(chr(10)) + 1} lines, {len(request.sql)} characters",
         "odd_characters": any(piece.kind == "hidden" for piece in pieces(request.sql)),
         "parameters": [_parameter(item) for item in request.parameters],
-        "facts": [(name, list(pieces(value)), spelt_out(value)) for name, value in _facts(request) if value],
+        "facts": [(name, list(pieces(value)), _flat(value)) for name, value in _facts(request) if value],
     }
 
 
@@ -34,8 +34,13 @@ def _parameter(item: dict[str, Any]) -> dict[str, Any]:
         "type": _TYPES.get(item.get("oid"), "" if not item.get("oid") else f"type {item['oid']}"),
         "null": text is None,
         "pieces": list(pieces(text or "")),
-        "text": "NULL" if text is None else spelt_out(text),
+        "line": "NULL" if text is None else _flat(text),
     }
+
+
+def _flat(text: str) -> str:
+    """For e-mails: a value with line feeds must not look like the e-mail's own lines."""
+    return spelt_out(text).replace("\n", "⟦U+000A⟧")
 
 
 def _facts(request: ApprovalRequest) -> list[tuple[str, str]]:

@@ -99,7 +99,7 @@ class Checkpoint(models.Model):
 
 
 class Export(models.Model):
-    """An export that was made: by whom, of what, and its file's digest. The file itself is kept in ``MEDIA_ROOT`` only if made on the web."""
+    """An export that was made: by whom, of what, and its file's digest."""
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "queued"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from controlplane.stack.postgres import Postgres
 from tests import engines
@@ -84,6 +85,19 @@ def _target_named_by_the_environment(request: pytest.FixtureRequest) -> None:
     modules = {item.path for item in request.session.items}
     if any("TIDEGATE_TEST_TARGET_DSN" in path.read_text(encoding="utf-8") for path in modules):
         request.getfixturevalue("target15")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied_between_tests() -> Iterator[None]:
+    """The ledger's triggers refuse TRUNCATE; only Django's flush between transactional tests does without them."""
+    emptying = DatabaseOperations.execute_sql_flush
+
+    def without_triggers(self: DatabaseOperations, sql_list: list[str]) -> None:
+        emptying(self, ["SET LOCAL session_replication_role = replica", *sql_list])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", without_triggers)
+        yield
 
 
 def running(make: Callable[[], Postgres], version: int) -> Iterator[Target]:

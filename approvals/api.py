@@ -1,0 +1,205 @@
+"""REST: what workers ask about requests (docs/contracts.md §4), what people do with them, and the workflows."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import Group
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action, api_view, authentication_classes, permission_classes
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from approvals import approvers, links, services
+from approvals.filters import RequestFilter
+from approvals.models import ApprovalRequest, Vote, Workflow
+from controlplane.api import ServiceViewSet
+from controlplane.authentication import WorkerAuthentication
+from controlplane.models import User
+from controlplane.permissions import IsWorker
+from controlplane.serializers import ServiceSerializer, names
+
+# --- workers ------------------------------------------------------------------------------------------------------------
+
+
+class ClaimSerializer(serializers.Serializer):
+    binding = serializers.RegexField("^[0-9a-f]{64}$")
+    subject = serializers.CharField(max_length=255, trim_whitespace=False)
+    connection = serializers.CharField(max_length=255, trim_whitespace=False)
+
+
+class ConsumeSerializer(serializers.Serializer):
+    binding = serializers.RegexField("^[0-9a-f]{64}$")
+
+
+class CancelSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class StandingSerializer(serializers.Serializer):
+    """A request as workers see it; ``reason`` is ``no_approver`` where nobody could say yes."""
+
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    comment = serializers.CharField()
+    url = serializers.URLField()
+    reason = serializers.CharField()
+
+
+def _answer(standing: services.Standing, code: int = status.HTTP_200_OK) -> Response:
+    return Response(dataclasses.asdict(standing), status=code)
+
+
+def _valid(kind: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    given = kind(data=request.data)
+    given.is_valid(raise_exception=True)
+    return given.validated_data
+
+
+def _not_arrived() -> NotFound:
+    return NotFound("There is no such request (yet).")
+
+
+@extend_schema(request=ClaimSerializer, responses={200: StandingSerializer, 409: StandingSerializer, 404: None})
+@api_view(["POST"])
+@authentication_classes([WorkerAuthentication])
+@permission_classes([IsWorker])
+def claim(request: Request) -> Response:
+    """Use up an approval given for exactly this statement (200), or learn which request waits for one (409)."""
+    found = services.claim(**_valid(ClaimSerializer, request))
+    if found is None:
+        raise _not_arrived()
+    return _answer(found, status.HTTP_200_OK if found.state == "CONSUMED" else status.HTTP_409_CONFLICT)
+
+
+@extend_schema(request=ConsumeSerializer, responses={200: StandingSerializer, 409: StandingSerializer, 404: None})
+@api_view(["POST"])
+@authentication_classes([WorkerAuthentication])
+@permission_classes([IsWorker])
+def consume(request: Request, pk: uuid.UUID) -> Response:
+    """Use up an approval, once: 200 means run the statement now, 409 gives the state it is in instead."""
+    result = services.consume(pk, binding=_valid(ConsumeSerializer, request)["binding"])
+    if result is None:
+        raise _not_arrived()
+    consumed, standing = result
+    return _answer(standing, status.HTTP_200_OK if consumed else status.HTTP_409_CONFLICT)
+
+
+@extend_schema(request=CancelSerializer, responses={200: StandingSerializer, 404: None})
+@api_view(["POST"])
+@authentication_classes([WorkerAuthentication])
+@permission_classes([IsWorker])
+def cancel(request: Request, pk: uuid.UUID) -> Response:
+    """The client no longer waits: withdraw what is still open."""
+    found = services.cancel(pk, reason=_valid(CancelSerializer, request)["reason"])
+    if found is None:
+        raise _not_arrived()
+    return _answer(found)
+
+
+@extend_schema(responses={200: StandingSerializer, 404: None})
+@api_view(["GET"])
+@authentication_classes([WorkerAuthentication])
+@permission_classes([IsWorker])
+def state(request: Request, pk: uuid.UUID) -> Response:
+    """A request's state, unchanged by the look."""
+    found = ApprovalRequest.objects.filter(pk=pk).first()
+    if found is None:
+        raise _not_arrived()
+    return _answer(services.standing(found))
+
+
+# --- people -------------------------------------------------------------------------------------------------------------
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+
+
+class VoteSerializer(serializers.ModelSerializer):
+    user = serializers.SlugRelatedField(slug_field="username", read_only=True)
+
+    class Meta:
+        model = Vote
+        fields = ("user", "approve", "comment", "at")
+
+
+class RequestSerializer(serializers.ModelSerializer):
+    workflow = serializers.CharField(source="workflow_name")
+    votes = VoteSerializer(many=True, read_only=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ApprovalRequest
+        exclude = ("workflow_name",)
+        read_only_fields = [field.name for field in ApprovalRequest._meta.concrete_fields]
+
+    def get_url(self, request: ApprovalRequest) -> str:
+        return links.request_url(request.pk)
+
+
+class AnswerSerializer(serializers.Serializer):
+    comment = serializers.CharField(max_length=2000, allow_blank=True, default="")
+
+
+class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Held statements. People see what they may answer for; auditors and admins see all."""
+
+    queryset = ApprovalRequest.objects.none()
+    serializer_class = RequestSerializer
+    permission_classes = [IsAuthenticated]
+    filterset_class = RequestFilter
+
+    def get_queryset(self) -> Any:
+        if not isinstance(self.request.user, User):
+            return ApprovalRequest.objects.none()
+        return ApprovalRequest.objects.visible_to(self.request.user).prefetch_related("votes__user")
+
+    @extend_schema(request=AnswerSerializer, responses=RequestSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, pk: str) -> Response:
+        """Say yes. 403: not yours to decide; 409: no longer open, or answered already."""
+        return self._decide(request, True)
+
+    @extend_schema(request=AnswerSerializer, responses=RequestSerializer)
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, pk: str) -> Response:
+        """Say no, which ends the request."""
+        return self._decide(request, False)
+
+    def _decide(self, request: Request, approve: bool) -> Response:
+        approval = self.get_object()
+        comment = _valid(AnswerSerializer, request)["comment"]
+        objection = approvers.objection(approval, request.user)
+        if objection:
+            raise PermissionDenied(objection)
+        try:
+            services.decide(approval, actor=request.user, approve=approve, comment=comment)
+        except services.Refused as refusal:
+            raise Conflict(str(refusal)) from None
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+class WorkflowSerializer(ServiceSerializer):
+    """Approvers by user name, groups by name."""
+
+    approvers = serializers.SlugRelatedField(slug_field="username", queryset=User.objects.all(), many=True, required=False)
+    approver_groups = names(Group, many=True, required=False)
+
+    class Meta:
+        model = Workflow
+        fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait", "auto_approve", "notify", "escalate")
+
+
+class WorkflowViewSet(ServiceViewSet):
+    """Who is asked, how many must say yes, and how long client and request wait."""
+
+    queryset = Workflow.objects.prefetch_related("approvers", "approver_groups")
+    serializer_class = WorkflowSerializer
+    filterset_fields = ("name", "hold")
+    search_fields = ("name",)

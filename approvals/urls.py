@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from approvals import views
+
+app_name = "approvals"
+urlpatterns = [
+    path("", views.inbox, name="inbox"),
+    path("r/<str:token>/", views.link, name="link"),
+    path("<uuid:pk>/", views.detail, name="detail"),
+]

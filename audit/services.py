@@ -1,0 +1,118 @@
+"""Everything that is written to the ledger: the control plane's own entries, and what the workers send."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit import extraction, ingestion
+from audit.ingestion import BatchRefused
+from audit.models import Boot, Entry
+from controlplane import VERSION
+from controlplane.models import Worker
+from proxy.ledger import entry as ledger
+
+CONTROL = "control"
+__all__ = ["BatchRefused", "ingest", "record"]
+
+
+@dataclass
+class _Process:
+    """This process's boot. A forked child is a process of its own and must not continue its parent's chain."""
+
+    boot: uuid.UUID
+
+
+_process = _Process(uuid.uuid4())
+
+
+def _after_fork() -> None:
+    _process.boot = uuid.uuid4()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def record(kind: str, fields: Mapping[str, Any]) -> Entry:
+    """Add an entry of the control plane itself, inside the caller's transaction: no change without its record.
+
+    The chain's row stays locked until that transaction ends, so record last, after all other locks. Raises ValueError
+    for a kind that the ledger does not know.
+    """
+    with transaction.atomic():
+        boot = _own_boot()
+        if boot.last_seq == 0:
+            _append(boot, "worker.boot", {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION})
+        added = _append(boot, kind, fields)
+        boot.last_seen = timezone.now()
+        boot.save(update_fields=["last_seq", "last_hash", "last_seen"])
+    return added
+
+
+def _own_boot() -> Boot:
+    # Looked up each time: a transaction that was rolled back took the row of a first entry with it.
+    found = Boot.objects.select_for_update().filter(pk=_process.boot).first()
+    if found is None:
+        Boot.objects.bulk_create([Boot(id=_process.boot, worker=CONTROL)], ignore_conflicts=True)
+        found = Boot.objects.select_for_update().get(pk=_process.boot)
+    return found
+
+
+def _append(boot: Boot, kind: str, fields: Mapping[str, Any]) -> Entry:
+    text, disclosures = ledger.build(
+        kind, fields, worker=boot.worker, boot=str(boot.pk), seq=boot.last_seq + 1, prev=boot.last_hash,
+        time_us=time.time_ns() // 1000, salts=secrets.token_bytes,
+    )  # fmt: skip
+    digest = ledger.entry_hash(text).hex()
+    row = extraction.row(boot, text.decode(), ledger.parse(text), digest, disclosures)
+    row.save(force_insert=True)
+    boot.last_seq, boot.last_hash = row.seq, digest
+    return row
+
+
+def ingest(worker: Worker, boot: str, entries: Sequence[Any]) -> int:
+    """Store a worker's batch; returns the highest stored sequence number of the boot, up to which the worker may forget.
+
+    Raises BatchRefused; then nothing of the batch is stored, and an alarm is.
+    """
+    try:
+        return ingestion.store(str(worker.pk), uuid.UUID(boot), entries)
+    except ValueError:
+        refusal = BatchRefused("malformed", 1, "the boot is no uuid")
+    except BatchRefused as error:
+        refusal = error
+    _alarm(worker, boot, refusal)
+    raise refusal
+
+
+def _alarm(worker: Worker, boot_id: str, refusal: BatchRefused) -> None:
+    """Record a refused batch, once for as long as the worker keeps sending the same."""
+    with transaction.atomic():
+        boot = _boot_of(worker, boot_id)
+        text = f"{refusal.error}: {refusal.detail}"[:500]
+        if boot is not None:
+            if boot.alarm == text:
+                return
+            boot.alarm, boot.alarmed_at = text, timezone.now()
+            boot.save(update_fields=["alarm", "alarmed_at"])
+        told = {"error": refusal.error, "expected": refusal.expected, "detail": refusal.detail}
+        record("worker.gap", {"of_worker": str(worker.pk), "of_boot": boot_id[:64], **told})
+
+
+def _boot_of(worker: Worker, boot_id: str) -> Boot | None:
+    """The worker's own row for this boot, made where the very first batch is bad. Another worker's row is left alone."""
+    try:
+        pk = uuid.UUID(boot_id)
+    except ValueError:
+        return None
+    Boot.objects.bulk_create([Boot(id=pk, worker=str(worker.pk))], ignore_conflicts=True)
+    return Boot.objects.select_for_update().filter(pk=pk, worker=str(worker.pk)).first()
