@@ -8,19 +8,16 @@ while the control plane is away goes on for ``max_staleness`` seconds and no lon
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import msgspec
-from proxy.policy.bundle import Bundle, BundleError
-from proxy.policy.sealing import unseal
-from proxy.policy.signature import verify
 
+from proxy.policy.bundle import Bundle
+from proxy.policy.sealing import unseal
+from proxy.policy.signature import verify_bundle
 from worker.control import Control, ControlError, Revoked, decode
 from worker.identity import Identity, write_private
 from worker.log import logger
@@ -67,7 +64,7 @@ class Bundles:
         self._path = directory / "bundle.json"
         self._response: Response | None = None
         self._bundle: Bundle | None = None
-        self._serial = 0
+        self._serial, self._digest = 0, ""  # kept when the bundle is dropped: what was seen stays seen
         self._confirmed_at = 0.0
         self._saved_at = 0.0
         self.revoked = False
@@ -133,33 +130,19 @@ class Bundles:
         self.revoked = False
 
     def _open(self, response: Response) -> Bundle:
-        """Check signature and digest, unseal, load. Raises: BundleRefused."""
-        payload = response.payload.encode()
-        key = self._identity.bundle_keys.get(response.key_id)
-        if key is None:
-            raise BundleRefused(f"the bundle is signed with key {response.key_id!r}, which this worker does not know; enrol it again")
+        """Check signature, digest and serial, unseal, load. Raises: BundleRefused."""
         try:
-            signature = base64.b64decode(response.signature, validate=True)
-        except binascii.Error:
-            signature = b""
-        if not verify(payload, signature, key):
-            raise BundleRefused("the bundle's signature is wrong")
-        if hashlib.sha256(payload).hexdigest() != response.digest:
-            raise BundleRefused("the bundle's digest is not that of its payload")
-        try:
+            payload = verify_bundle(msgspec.structs.asdict(response), self._identity.bundle_keys, self._serial)
             secrets = msgspec.json.decode(unseal(response.secrets, self._identity.sealing_key))
-        except ValueError as error:
-            raise BundleRefused("the bundle's secrets are not sealed to this worker") from error
-        try:
             return Bundle.load(payload, secrets)
-        except BundleError as error:
-            raise BundleRefused(f"the bundle cannot be used: {error}") from error
+        except ValueError as error:  # BundleError, SealingError and JSON's own say what is wrong without a secret
+            raise BundleRefused(str(error)) from None
 
     def _take(self, response: Response, bundle: Bundle, confirmed_at: float) -> None:
-        if bundle.serial < self._serial or (bundle.serial == self._serial and self._response and response.digest != self._response.digest):
-            raise BundleRefused(f"the bundle's serial {bundle.serial} goes back behind {self._serial}")
+        if bundle.serial == self._serial and bundle.digest != self._digest:
+            raise BundleRefused(f"two different bundles have the serial {bundle.serial}")
         logger().info("bundle.taken", serial=bundle.serial, digest=response.digest[:12])
-        self._bundle, self._serial = bundle, bundle.serial
+        self._bundle, self._serial, self._digest = bundle, bundle.serial, bundle.digest
         self._confirm(response, confirmed_at)
 
     def _confirm(self, response: Response, confirmed_at: float) -> None:

@@ -8,6 +8,7 @@ the same public keys again.
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import time
 import uuid
@@ -58,7 +59,9 @@ class Identity:
     def __init__(self, stored: Stored) -> None:
         self.worker = stored.worker
         self.bundle_keys = {key.key_id: base64.b64decode(key.public_key) for key in stored.bundle_keys}
-        self.sealing_key = base64.b64decode(stored.sealing_key)
+        self.sealing_key = X25519PrivateKey.from_private_bytes(base64.b64decode(stored.sealing_key))
+        # For what must be secret, stable and equal in all processes of the host, but is no signature.
+        self.mock_secret = hmac.digest(base64.b64decode(stored.signing_key), b"tidegate-mock-salt/1", "sha256")
         self._key = OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(base64.b64decode(stored.signing_key)))
 
     def __repr__(self) -> str:

@@ -1,0 +1,145 @@
+"""Opens the connection to a target: TCP, then SSLRequest and TLS as the connection's mode says (manual, 55.2.9 and 34.19).
+
+The handshake of the protocol itself, and every byte after it, is the core's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from functools import lru_cache
+from typing import Protocol
+
+from proxy.policy.bundle import Connection
+
+CONNECT_SECONDS = 10.0
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+_CANCEL_CODE = 80877102
+
+
+class UpstreamError(Exception):
+    """The target cannot be reached as the connection demands; one line without credentials."""
+
+
+class Owner(Protocol):
+    """Who an upstream link belongs to."""
+
+    def server_data(self, data: bytes) -> None: ...
+    def server_lost(self) -> None: ...
+    def server_full(self, full: bool) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """The asyncio side of one upstream connection."""
+
+    def __init__(self) -> None:
+        self.owner: Owner | None = None  # nothing that comes before somebody owns it is for anybody
+        self.transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is not None:
+            if not self._answer.done():
+                self._answer.set_result(data)
+        elif self.owner is not None:
+            self.owner.server_data(data)
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes itself
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError())
+        elif self._answer is None and self.owner is not None:
+            self.owner.server_lost()
+
+    def pause_writing(self) -> None:
+        if self.owner is not None:
+            self.owner.server_full(True)
+
+    def resume_writing(self) -> None:
+        if self.owner is not None:
+            self.owner.server_full(False)
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """SSLRequest, then TLS. Raises: UpstreamError where the server has none, OSError, ssl.SSLError."""
+        assert self.transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(_SSL_REQUEST)
+        answer = await self._answer
+        # More than the one byte would have come before TLS began: somebody in between put it there (CVE-2021-23222).
+        if answer != b"S":
+            raise UpstreamError("the server offers no TLS, which this connection requires")
+        self.transport.pause_reading()
+        wrapped = await asyncio.get_running_loop().start_tls(
+            self.transport, self, context, server_hostname=host, ssl_handshake_timeout=CONNECT_SECONDS
+        )
+        assert wrapped is not None
+        self.transport = wrapped
+        self._answer = None
+
+
+async def connect(connection: Connection) -> Link:
+    """A link with TCP and TLS as the connection demands, that belongs to nobody yet. Raises: UpstreamError."""
+    link = Link()
+    place = f"{connection.host}:{connection.port}"
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await _open(link, connection)
+    except BaseException as error:
+        if link.transport is not None:
+            link.transport.abort()
+        if isinstance(error, TimeoutError):
+            raise UpstreamError(f"{place} did not answer within {CONNECT_SECONDS:g} seconds") from None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise UpstreamError(f"{place} shows a certificate that is not accepted: {error.verify_message}") from None
+        if isinstance(error, OSError):
+            raise UpstreamError(f"{place} cannot be reached: {error.strerror or type(error).__name__}") from None
+        raise
+    return link
+
+
+async def cancel(connection: Connection, process_id: int, secret: bytes) -> None:
+    """Send a CancelRequest over a connection of its own (manual, 55.2.8); failures are the caller's to ignore."""
+    link = await connect(connection)
+    assert link.transport is not None
+    link.transport.write(struct.pack("!III", 12 + len(secret), _CANCEL_CODE, process_id) + secret)
+    link.transport.close()
+
+
+async def _open(link: Link, connection: Connection) -> None:
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: link, connection.host, connection.port)
+    keep_alive(transport)
+    if connection.tls.mode != "disable":
+        await link.start_tls(_context(connection.tls.mode, connection.tls.ca), connection.host)
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Notice a peer that vanished within about two minutes; statements may take longer, silence of the network may not."""
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4)):
+        connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+@lru_cache(maxsize=64)
+def _context(mode: str, authority: str | None) -> ssl.SSLContext:
+    """A pure function of the policy's words, kept because reading certificates takes milliseconds."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    elif authority is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        context.load_verify_locations(cadata=authority)
+    return context
