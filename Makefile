@@ -28,7 +28,7 @@ $(COMPILED): $(INSTALLED) deploy/build_compiled.py $(TYPED) $(TYPED:.pxd=.py)
 	@touch $@
 
 demo: install ## everything embedded: mask, block, hold, approve, verified export; then stays up (ONCE=1: ends with the result)
-	@ONCE=$(ONCE) $(BIN)/python deploy/demo/demo.py
+	@ONCE=$(ONCE) $(BIN)/python -m deploy.demo.demo
 
 test: install ## all tests, or TESTS=tests/proxy
 	@echo "==> pytest"

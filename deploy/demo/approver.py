@@ -85,5 +85,6 @@ class Approver:
 def readable(page: str) -> str:
     """The words of an HTML page's body, one line per block."""
     body = re.sub(r"(?s)<(script|style|head)\b.*?</\1>", "", page)
-    lines = (html.unescape(re.sub(r"<[^>]+>", " ", line)) for line in re.split(r"(?i)</?(?:p|h\d|li|div|section|tr|dt|dd|pre|form)\b[^>]*>", body))
+    blocks = re.split(r"(?i)</?(?:p|h\d|li|div|section|tr|dt|dd|pre|form)\b[^>]*>", body)
+    lines = (html.unescape(re.sub(r"<[^>]+>", " ", block)) for block in blocks)
     return "\n".join(" ".join(line.split()) for line in lines if line.strip())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from deploy.demo.approver import Approver, Mailbox, link_in, text_of
 from deploy.demo.story import Story, table
