@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from proxy.ledger.entry import GENESIS, Entry, EntryError, entry_hash, parse
+from proxy.ledger.entry import GENESIS, EntryError, entry_hash, parse
 
 
 class ChainError(ValueError):
@@ -32,25 +33,26 @@ class Head:
         return Head(self.worker, self.boot, self.seq + 1, entry_hash(content).hex())
 
 
-def extend(head: Head, content: bytes | str) -> tuple[Head, Entry]:
-    """Check one entry against the head. Raises ChainError."""
+def extend(head: Head, content: bytes) -> tuple[Head, dict[str, Any]]:
+    """Check one entry against the head; returns the new head and the entry's members. Raises ChainError."""
     expected = head.seq + 1
     try:
         entry = parse(content)
     except EntryError as error:
         raise ChainError("malformed", expected, str(error)) from None
-    if (entry.worker, entry.boot) != (head.worker, head.boot):
-        raise ChainError("boot", expected, f"entry {entry.seq} is of worker {entry.worker}, boot {entry.boot}")
-    if entry.seq != expected:
-        raise ChainError("gap", expected, f"entry {entry.seq} came where {expected} was expected")
-    if entry.prev != head.hash:
-        raise ChainError("hash", expected, f"entry {entry.seq} does not continue the entry before it")
-    return Head(head.worker, head.boot, entry.seq, entry.hash), entry
+    seq = entry["seq"]
+    if (entry["worker"], entry["boot"]) != (head.worker, head.boot):
+        raise ChainError("boot", expected, f"entry {seq} is of worker {entry['worker']}, boot {entry['boot']}")
+    if seq != expected:
+        raise ChainError("gap", expected, f"entry {seq} came where {expected} was expected")
+    if entry["prev"] != head.hash:
+        raise ChainError("hash", expected, f"entry {seq} does not continue the entry before it")
+    return head.after(content), entry
 
 
-def extend_all(head: Head, contents: Iterable[bytes | str]) -> tuple[Head, list[Entry]]:
+def extend_all(head: Head, contents: Iterable[bytes]) -> tuple[Head, list[dict[str, Any]]]:
     """Check a batch. Raises ChainError for the first that does not continue; then none of it counts."""
-    entries: list[Entry] = []
+    entries: list[dict[str, Any]] = []
     for content in contents:
         head, entry = extend(head, content)
         entries.append(entry)

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from proxy.ledger.verify import (
-    GENESIS,
-    VerificationError,
-    canonical,
-    check_disclosures,
-    commitment,
-    leaf_hash,
-    read_canonical,
-    read_entry,
-)
+from proxy.ledger import verify
+from proxy.ledger.verify import GENESIS, VerificationError, commitment, leaf_hash, read_entry
 
-__all__ = ["CLASSES", "GENESIS", "Entry", "EntryError", "build", "canonical", "check_disclosures", "entry_hash", "parse", "read_canonical"]
+__all__ = ["CLASSES", "GENESIS", "EntryError", "build", "canonical", "commitment", "entry_hash", "parse"]
 
 PUBLIC, SENSITIVE = "public", "sensitive"
 SALT_BYTES = 16
@@ -61,21 +52,6 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A parsed entry; ``hash`` is its leaf hash (hex), which the next entry of the boot names as ``prev``."""
-
-    kind: str
-    worker: str
-    boot: str
-    seq: int
-    prev: str
-    time_us: int
-    fields: Mapping[str, Any]
-    commitments: Mapping[str, str]
-    hash: str
-
-
 def build(
     kind: str,
     fields: Mapping[str, object],
@@ -83,13 +59,13 @@ def build(
     worker: str,
     boot: str,
     seq: int,
-    prev: str,
+    prev: str | bytes,
     time_us: int,
     salts: Callable[[int], bytes],
 ) -> tuple[bytes, dict[str, Any]]:
     """The entry's canonical bytes and its disclosures, ``{name: {"salt": base64, "value": …}}``.
 
-    ``prev``: hash (hex) of the boot's entry before, ``GENESIS`` for the first; ``salts(n)`` gives n random bytes. Raises
+    ``prev``: hash of the boot's entry before (32 bytes or hex), ``GENESIS`` for the first; ``salts(n)`` gives n random bytes. Raises
     EntryError for an unknown kind, an unclassified field, or a value that canonical JSON does not hold (floats).
     """
     classes = CLASSES.get(kind)
@@ -100,7 +76,7 @@ def build(
     disclosures: dict[str, Any] = {}
     for name, value in fields.items():
         try:
-            canonical(value)
+            verify.canonical(value)
             if classes.get(name) == PUBLIC:
                 public[name] = value
             elif classes.get(name) == SENSITIVE:
@@ -111,11 +87,17 @@ def build(
                 raise EntryError(f"{kind}: field {name!r} is not classified, so it is secret and cannot be recorded")
         except VerificationError as error:
             raise EntryError(f"{kind}: field {name!r} holds {error}") from None
+    before = prev if isinstance(prev, str) else prev.hex()
     entry = {
-        "v": 1, "kind": kind, "worker": worker, "boot": boot, "seq": seq, "prev": prev, "time_us": time_us,
+        "v": 1, "kind": kind, "worker": worker, "boot": boot, "seq": seq, "prev": before, "time_us": time_us,
         "fields": public, "commitments": commitments,
     }  # fmt: skip
-    return canonical(entry).encode(), disclosures
+    return canonical(entry), disclosures
+
+
+def canonical(value: object) -> bytes:
+    """The value's canonical JSON in UTF-8. Raises ValueError where it holds what entries cannot (floats, bytes)."""
+    return verify.canonical(value).encode()
 
 
 def entry_hash(content: bytes) -> bytes:
@@ -123,11 +105,10 @@ def entry_hash(content: bytes) -> bytes:
     return leaf_hash(content)
 
 
-def parse(content: bytes | str) -> Entry:
-    """Read an entry strictly. Raises EntryError for any text that :func:`build` would not have made."""
+def parse(content: bytes | str) -> dict[str, Any]:
+    """The members of an entry. Raises EntryError for any text that :func:`build` would not have made."""
     try:
-        text = content if isinstance(content, str) else content.decode()
-        members = read_entry(text)
+        members = read_entry(content if isinstance(content, str) else content.decode())
     except (VerificationError, UnicodeDecodeError) as error:
         raise EntryError(str(error)) from None
     classes = CLASSES.get(members["kind"])
@@ -137,5 +118,4 @@ def parse(content: bytes | str) -> Entry:
         for name in members[part]:
             if classes.get(name) != expected:
                 raise EntryError(f"{members['kind']}: {name!r} may not stand among the {part}")
-    named = {name: members[name] for name in ("kind", "worker", "boot", "seq", "prev", "time_us", "fields", "commitments")}
-    return Entry(**named, hash=leaf_hash(text.encode()).hex())
+    return members
