@@ -7,9 +7,9 @@ import uuid
 from typing import Any
 
 from joserfc import jws
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.errors import JoseError
 
-from controlplane.authentication import public_jwk
+from controlplane.authentication import WorkerSignatures, public_jwk
 from controlplane.models import Worker
 
 LIMIT = 16 * 1024 * 1024  # bytes of a request; statements with large parameters are held like any other
@@ -19,20 +19,13 @@ class EnvelopeError(ValueError):
     """The message was not signed by an enrolled worker; the message holds nothing of it."""
 
 
-class _EdDsaOnly(jws.JWSRegistry):
-    """EdDSA (RFC 8037) and nothing else, without the library's warning that RFC 9864 has given it another name."""
-
+class _Requests(WorkerSignatures):
     max_payload_length = LIMIT
-
-    def get_alg(self, name: str) -> Any:
-        if name != "EdDSA":
-            raise UnsupportedAlgorithmError("only EdDSA is accepted")
-        return self.algorithms[name]
 
 
 def open_envelope(token: str) -> tuple[dict[str, Any], Worker]:
     """The request and the enrolled, unrevoked worker that signed it (compact JWS, RFC 7515). Raises: EnvelopeError."""
-    registry = _EdDsaOnly(algorithms=["EdDSA"])
+    registry = _Requests()
     try:
         signed = jws.extract_compact(token.encode(), registry=registry)
         worker = _worker(signed.headers().get("kid"))

@@ -65,7 +65,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
     if "state" not in asked:
         asked["state"] = State.PENDING
     chosen = RequestFilter(asked, queryset=ApprovalRequest.objects.visible_to(request.user))
-    page = Paginator(chosen.qs, PAGE).get_page(request.GET.get("page"))
+    # What cannot be understood as a filter finds nothing: showing everything instead would be misread as a result.
+    found = chosen.qs if chosen.is_valid() else ApprovalRequest.objects.none()
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     page.object_list = [_row(approval) for approval in page.object_list]
     kept = request.GET.copy()
     kept.pop("page", None)
