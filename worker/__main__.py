@@ -13,10 +13,10 @@ from pathlib import Path
 from worker import identity, log, settings
 from worker.health import HealthServer
 from worker.identity import EnrolmentError
-from worker.listener import server_context
 from worker.log import logger
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
+from worker.tls import server_context
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def _prepare(given: Settings) -> None:
     given.worker_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     server_context(given.tls_cert, given.tls_key)
     if identity.load(given.worker_dir) is None:
-        me = identity.enrol(given.worker_dir, given.control_url, given.enrol_token, socket.gethostname())
+        me = identity.enrol(given.worker_dir, given.control_url, given.enrol_token, socket.gethostname()[:63])
         logger().info("enrolled", worker=me.worker)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 from proxy import events
@@ -13,16 +12,6 @@ from worker.settings import Address
 
 _BACKLOG = 1024
 _STEP_SECONDS = 0.05
-
-
-def server_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """TLS towards agents, or None where no certificate is configured. Raises: OSError, ssl.SSLError."""
-    if not certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 class Listener:

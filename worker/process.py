@@ -31,13 +31,14 @@ from worker.catalogs import Catalogs
 from worker.channel import Cancel, Channel, Message, Others, Status
 from worker.connection import Conversation, Services
 from worker.control import Control, ControlError
-from worker.listener import Listener, server_context
+from worker.listener import Listener
 from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.settings import Settings
 from worker.shipper import Shipper
 from worker.spool import Boot, SpoolError
+from worker.tls import server_context
 from worker.tokens import TokenChecker
 
 _STATUS_SECONDS = 0.5

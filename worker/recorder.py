@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 
 import msgspec
-from proxy.ledger.entry import build, entry_hash
 
+from proxy.ledger.entry import GENESIS, EntryError, build, entry_hash
 from worker.log import logger
 from worker.metrics import Metrics
 from worker.spool import Boot, SpoolError, SpoolFull
 
-GENESIS = "0" * 64
 # Intents stop at the limit; what they caused (completions, closings) may still be written a little beyond it.
 _OPENING = frozenset({"session.opened", "statement.intended"})
 _RESERVE = 4 << 20
@@ -55,10 +54,9 @@ class Recorder:
                 time_us=time.time_ns() // 1000, salts=os.urandom,
             )  # fmt: skip
             payload = msgspec.json.encode({"entry": entry.decode(), "disclosures": disclosures})
-        except (ValueError, TypeError, KeyError) as error:
-            # Its text could quote a value; the kind is enough to find the place.
-            raise SpoolError(f"a {kind} record has fields that the ledger does not know ({type(error).__name__})") from error
-        self._seq, self._prev = self._seq + 1, entry_hash(entry)
+        except EntryError as error:
+            raise SpoolError(str(error)) from error
+        self._seq, self._prev = self._seq + 1, entry_hash(entry).hex()
         self._payloads.append(payload)
         self._counted.append((kind, fields))
         if done is not None:

@@ -23,6 +23,7 @@ BATCH_ENTRIES = 500
 BATCH_BYTES = 1 << 20
 _GATHER_SECONDS = 0.1  # lets a busy moment become one batch
 _ADOPT_SECONDS = 10.0
+_RETRY_SECONDS = 0.5  # doubled six times at most
 _SLOW_SECONDS = 60.0  # between attempts that need a human first
 
 
@@ -126,7 +127,7 @@ class Shipper:
                 pause = _SLOW_SECONDS
             except (ControlError, SpoolError) as error:
                 failures += 1
-                pause = min(30.0, 0.5 * 2 ** min(failures, 6))
+                pause = _RETRY_SECONDS * 2 ** min(failures, 6)
                 logger().warning("audit.retry", boot=boot.name, reason=str(error), seconds=pause)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, guards nothing
         if boot is self._own:
