@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from controlplane.stack import secrets as stack_secrets
 from controlplane.stack.ports import LOOPBACK, free_port
-from controlplane.stack.postgres import SUPERUSER, Postgres
+from controlplane.stack.postgres import SUPERUSER, Postgres, default_bindir
 from controlplane.stack.tls import self_signed
 from controlplane.stack.valkey import Valkey
 
@@ -83,3 +83,8 @@ def target15() -> Postgres:
 def target18() -> Postgres:
     """The wheel's PostgreSQL 18, built without TLS."""
     return Postgres(directory() / "target18", name="target18", port=port_of("target18"), password=PASSWORD, durable=False)
+
+
+def client(program: str) -> Path:
+    """psql or pgbench: Debian's, which speaks TLS, else the wheel's."""
+    return next(path for path in (DEBIAN15 / program, default_bindir() / program) if path.exists())
