@@ -1,21 +1,124 @@
-"""The classes that admin pages are built on: unfold's, or Django's own where unfold is not installed."""
+"""What admin pages are built on: unfold's classes, or Django's own where unfold is not installed; changes through services."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.apps import apps
+from django.contrib import messages
+from django.contrib.auth import forms as auth_forms
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 
-_unfold = apps.is_installed("unfold")
+from controlplane import services
+
 BaseAdminSite: Any
-ModelAdmin: Any
-TabularInline: Any
+PlainModelAdmin: Any
+Checkboxes: Any
 
-if _unfold:
-    from unfold.admin import ModelAdmin, TabularInline
+if apps.is_installed("unfold"):
+    from unfold import forms as user_forms
+    from unfold.admin import ModelAdmin as PlainModelAdmin
     from unfold.sites import UnfoldAdminSite as BaseAdminSite
+    from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
 else:
     from django.contrib.admin import AdminSite as BaseAdminSite
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import ModelAdmin as PlainModelAdmin
+    from django.forms import CheckboxSelectMultiple as Checkboxes
 
-__all__ = ["BaseAdminSite", "ModelAdmin", "TabularInline"]
+    user_forms = auth_forms
+
+__all__ = [
+    "BaseAdminSite",
+    "Checkboxes",
+    "PlainModelAdmin",
+    "ReadOnlyAdmin",
+    "ServiceForm",
+    "ServiceModelAdmin",
+    "show_secret",
+    "user_forms",
+]
+
+
+class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Checks what a model says of the objects it is linked to, before anything is saved."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        many = {relation.name for relation in self.instance._meta.many_to_many}
+        services.check_links(self.instance, {name: value for name, value in cleaned.items() if name in many})
+        return cleaned
+
+
+class ServiceModelAdmin(PlainModelAdmin):  # type: ignore[misc]
+    """Every change of the admin site is audited and published like one of the REST interface or the policy file."""
+
+    form = ServiceForm
+    list_per_page = 50
+    warn_unsaved_form = True
+    compressed_fields = False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        form.before = services.stored_snapshot(obj)
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        self.after_links(form.instance, form, request)
+        services.record_change(form.instance, before=form.before, actor=request.user)
+
+    def after_links(self, obj: Any, form: Any, request: HttpRequest) -> None:
+        """A place for what belongs to the same change."""
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        services.remove(obj, actor=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        with transaction.atomic():
+            for obj in queryset:
+                services.remove(obj, actor=request.user, publish=False)
+            services.publish_bundle(actor=request.user)
+
+    # What a service refuses becomes a message: the transaction is rolled back, and the page is shown again.
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._explained(request, super().changeform_view, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._explained(request, super().delete_view, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._explained(request, super().changelist_view, *args, **kwargs)
+
+    def _explained(self, request: HttpRequest, view: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                response: HttpResponse = view(request, *args, **kwargs)
+            return response
+        except ValidationError as problem:
+            messages.error(request, f"Nothing was changed. {' '.join(problem.messages)}")
+            return HttpResponseRedirect(request.get_full_path())
+
+
+class ReadOnlyAdmin(PlainModelAdmin):  # type: ignore[misc]
+    """Pages to look at."""
+
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def show_secret(request: HttpRequest, admin: Any, *, title: str, secret: str, hints: list[str], back: str) -> HttpResponse:
+    """A page that shows a secret this once and is kept by no cache."""
+    context = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": title, "secret": secret, "hints": hints, "back": back}
+    return TemplateResponse(request, "admin/tidegate_secret.html", context, headers={"Cache-Control": "no-store"})

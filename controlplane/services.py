@@ -75,7 +75,8 @@ def record_change(instance: Model, *, before: dict[str, Any] | None, actor: Acto
 
     ``before`` is None for a new object. Nothing changed: nothing recorded.
     """
-    _complete(instance)
+    if isinstance(instance, Connection):
+        ensure_credential(instance)
     after = snapshot(instance)
     if before == after:
         return
@@ -107,12 +108,10 @@ def _present(instance: Model, name: str) -> Collection[Any]:
     return [] if instance.pk is None or instance._state.adding else list(getattr(instance, name).all())
 
 
-def _complete(instance: Model) -> None:
-    """What an object cannot be without: a connection its credential."""
-    if isinstance(instance, Connection):
-        Credential.objects.get_or_create(
-            connection=instance, defaults={"password": crypto.encrypt(b""), "hash_key": crypto.encrypt(secrets.token_bytes(32))}
-        )
+def ensure_credential(connection: Connection) -> None:
+    """A connection is not without a credential: its hash key is made here, its password is empty until it is set."""
+    defaults = {"password": crypto.encrypt(b""), "hash_key": crypto.encrypt(secrets.token_bytes(32))}
+    Credential.objects.get_or_create(connection=connection, defaults=defaults)
 
 
 def _check_not_named(instance: Model, name: str) -> None:
@@ -172,11 +171,16 @@ def connection_secrets() -> dict[str, Any]:
 
 
 def set_user_password(user: User, *, password: str, actor: Actor) -> None:
-    """Give a person a new password; the audit says that, not what."""
+    """Give a person a new password."""
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
-        _record("change", user, str(user), actor, {"password": "hidden"}, {"password": "hidden, changed"})
+        record_password_change(user, actor=actor)
+
+
+def record_password_change(user: User, *, actor: Actor) -> None:
+    """Audit that a person's password changed, inside the transaction of the change; never what it is."""
+    _record("change", user, str(user), actor, {"password": "hidden"}, {"password": "hidden, changed"})
 
 
 def create_key(
@@ -239,6 +243,9 @@ def publish_bundle(*, actor: Actor) -> BundleVersion:
         newest = BundleVersion.objects.first()
         if newest is not None and compiler.content_of(newest.payload) == content:
             return newest
+        problem = compiler.impossible(content)
+        if problem:
+            raise ValidationError(problem)
         serial = newest.serial + 1 if newest else 1
         payload = compiler.canonical(content, serial)
         _check_loadable(payload)

@@ -15,7 +15,7 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("login", auth_views.LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout", auth_views.LogoutView.as_view(), name="logout"),
-    path("password", auth_views.PasswordChangeView.as_view(template_name="password.html", success_url="/"), name="password_change"),
+    path("password", views.PasswordView.as_view(), name="password_change"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("controlplane.api_urls")),
 ]

@@ -39,6 +39,21 @@ def compile_content(now: datetime) -> dict[str, Any]:
     }
 
 
+def impossible(content: dict[str, Any]) -> str:
+    """Why this must not be published although the core could load it; empty if it may."""
+    for connection in content["connections"]:
+        if connection["unanalyzable"] != "allow":
+            continue
+        over = next((rule for rule in content["masking"] if rule["connections"] is None or connection["name"] in rule["connections"]), None)
+        if over:
+            # What cannot be understood could read anything.
+            return (
+                f"The connection '{connection['name']}' lets statements through that cannot be understood; that is possible only "
+                f"without masking rules, and '{over['name']}' masks columns of it."
+            )
+    return ""
+
+
 def canonical(content: dict[str, Any], serial: int) -> str:
     """Canonical JSON: sorted keys, no white space."""
     return json.dumps({**content, "serial": serial}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

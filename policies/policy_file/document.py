@@ -28,8 +28,13 @@ class PolicyFileError(Exception):
     """A policy that cannot be applied; nothing was changed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=_by_line))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def _by_line(problem: Problem) -> tuple[str, int]:
+    name, _, line = problem.where.rpartition(":")
+    return (name, int(line)) if line.isdigit() else (problem.where, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,24 @@ def policy_document() -> Document:
 
 def policy_text() -> str:
     """YAML; `manage.py apply` of it changes nothing."""
-    return yaml.safe_dump(policy_document(), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(policy_document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes certificates as blocks, and short lists of words on one line."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    short = all(isinstance(item, str) for item in value) and sum(map(len, value)) < 90
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=short)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _list)
 
 
 def _entry(section: str, document: Document) -> Any:
