@@ -192,8 +192,10 @@ def _pseudonym(mask: Mask, key: bytes, value: bytes) -> bytes:
 
 def _nearest(number: Decimal, to: int, most: Decimal | None) -> Decimal:
     """The nearest multiple of ``to``, halves away from zero, within ±most; keeps the number's scale."""
-    quotient = _EXACT.divide_int(_EXACT.abs(number) + Decimal(to) / 2, Decimal(to))
-    magnitude = quotient * to if most is None else min(quotient * to, most)
+    # Decimal's own operators round to 28 digits: every step needs the wide context.
+    quotient = _EXACT.divide_int(_EXACT.add(_EXACT.abs(number), Decimal(to) / 2), Decimal(to))
+    multiple = _EXACT.multiply(quotient, Decimal(to))
+    magnitude = multiple if most is None else min(multiple, most)
     return magnitude.copy_sign(number) if magnitude else Decimal(0)
 
 
@@ -220,7 +222,7 @@ def _numeric_in(number: Decimal, typmod: int | None) -> str | None:
         return None
     precision, scale = numeric_shape(typmod)
     stored = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
-    if abs(stored) >= Decimal(1).scaleb(precision - scale):
+    if stored.copy_abs() >= Decimal(1).scaleb(precision - scale):
         return None
     shown = f"{stored:f}"
     return shown if stored else shown.lstrip("-")

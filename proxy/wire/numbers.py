@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from decimal import Context, Decimal
@@ -64,7 +65,7 @@ def numeric_from_text(text: str) -> bytes:
     number = Decimal(text)
     if abs(number.adjusted()) > 131_071:
         raise ValueError("numeric out of range")
-    plain = f"{abs(number):f}"
+    plain = f"{number.copy_abs():f}"
     whole, _, fraction = plain.partition(".")
     if len(fraction) > _MAX_SCALE:
         raise ValueError("numeric out of range")
@@ -90,6 +91,7 @@ def _shortest_single(value: float) -> str:
     packed = struct.pack(">f", value)
     for precision in range(1, 10):
         text = str(Context(prec=precision).create_decimal_from_float(value))
-        if struct.pack(">f", float(text)) == packed:
-            return text
+        with contextlib.suppress(OverflowError):  # rounded up beyond the largest value: needs another digit
+            if struct.pack(">f", float(text)) == packed:
+                return text
     return repr(value)

@@ -181,7 +181,8 @@ def _inet_writer(is_cidr: int) -> Callable[[str], bytes]:
         interface = ipaddress.ip_interface(text)
         _expect(not is_cidr or interface.ip == interface.network.network_address)
         family = 2 if interface.version == 4 else 3
-        return bytes((family, interface.network.prefixlen, is_cidr, len(interface.packed[:-1]))) + interface.packed[:-1]
+        address = interface.ip.packed
+        return bytes((family, interface.network.prefixlen, is_cidr, len(address))) + address
 
     return write
 
