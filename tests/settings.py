@@ -2,7 +2,10 @@
 
 import os
 
-from tests import engines
+from tests import (
+    engines,
+    pure,  # noqa: F401  before anything imports the wire modules
+)
 
 os.environ.update(engines.environment())
 

@@ -126,7 +126,8 @@ def test_a_revoked_worker_is_shut_out(own_stack: Stack) -> None:
 
 def test_the_secrets_of_this_file_are_not_in_any_log(stack: Stack) -> None:
     secrets = [stack.ready["admin"]["password"], PASSWORD, *world.KEYS.values()]
-    secrets += [line.split("=", 1)[1] for line in (stack.data / "stack.env").read_text().splitlines() if "KEY=" in line or "PASSWORD=" in line]
+    kept = dict(line.split("=", 1) for line in (stack.data / "stack.env").read_text().splitlines() if "=" in line)
+    secrets += [value for name, value in kept.items() if name.endswith(("KEY", "KEYS", "PASSWORD"))]
     logs = [*stack.data.rglob("*.log"), stack.directory / "stack.log"]
     assert len(logs) > 5
     found = [(path.name, secret[:6]) for path in logs for secret in secrets if secret in path.read_text(errors="replace")]
