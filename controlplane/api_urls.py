@@ -26,6 +26,7 @@ router.register("bundles", api.BundleVersionViewSet)
 urlpatterns = [
     path("", include(router.urls)),
     path("", include("approvals.api_urls")),
+    path("", include("audit.api_urls")),
     path("worker/enrol", worker_api.EnrolView.as_view(), name="worker-enrol"),
     path("worker/bundle", worker_api.BundleView.as_view(), name="worker-bundle"),
     path("worker/heartbeat", worker_api.HeartbeatView.as_view(), name="worker-heartbeat"),
