@@ -193,7 +193,8 @@ class WorkflowSerializer(ServiceSerializer):
 
     class Meta:
         model = Workflow
-        fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait", "auto_approve", "notify", "escalate")
+        fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait")
+        fields += ("auto_approve", "notify", "escalate")
 
 
 class WorkflowViewSet(ServiceViewSet):

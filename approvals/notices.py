@@ -12,7 +12,7 @@ from django.utils import timezone
 from approvals import approvers, links, presentation
 from approvals.models import ApprovalRequest, Delivery
 from approvals.states import State
-from approvals.visible import one_line
+from audit.visible import one_line
 
 ATTEMPTS = 8  # 10 s, 20 s, 40 s … apart, so the last is some twenty minutes after the first
 

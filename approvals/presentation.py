@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from approvals.models import ApprovalRequest
-from approvals.visible import pieces, spelt_out
+from audit.visible import pieces, spelt_out
 
 _TYPES = {
     16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 700: "real", 701: "double precision",

@@ -21,7 +21,7 @@ from approvals import approvers, links, presentation, services
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest
 from approvals.states import State
-from approvals.visible import one_line
+from audit.visible import one_line
 from controlplane.models import User
 
 PAGE = 20
@@ -34,7 +34,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     """The page behind an e-mail's link: the link alone says which approver is asked."""
     found = links.read_token(token)
     if found is None:
-        return _problem(request, 404, "This link is not valid", "It may have been cut or changed on its way: open it from the e-mail itself.")
+        return _problem(request, 404, "This link is not valid", "It may have been cut or changed on its way. Open it from the e-mail.")
     if found.expires <= time.time():
         return _problem(request, 410, "This link has expired", "The request is over: nothing can be decided by this link any more.")
     approval = ApprovalRequest.objects.filter(pk=found.request_id).select_related("workflow").first()

@@ -99,10 +99,10 @@ class Checkpoint(models.Model):
 
 
 class Export(models.Model):
-    """An export that was made: by whom, of what, and its file's digest."""
+    """An export that was asked for on the web: by whom, of what, and its file's digest. The ledger has all that were made."""
 
     class State(models.TextChoices):
-        QUEUED = "QUEUED", "queued"
+        QUEUED = "QUEUED", "being made"
         READY = "READY", "ready"
         FAILED = "FAILED", "failed"
 
@@ -113,7 +113,7 @@ class Export(models.Model):
     state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
     entries = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
-    path = models.CharField(max_length=255, blank=True, help_text="File name below the export directory.")
+    bytes = models.BigIntegerField(default=0)
     error = models.CharField(max_length=500, blank=True)
 
     objects = ExportQuerySet.as_manager()
@@ -123,3 +123,18 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return f"{self.created:%Y-%m-%d %H:%M} {self.state}"
+
+
+class ExportPart(models.Model):
+    """A piece of an export's file. It is kept in the database since the processes that make and serve it may share no disk."""
+
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="parts")
+    number = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["export", "number"], name="one_part_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.export_id}/{self.number}"

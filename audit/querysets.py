@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
+from django.db.models import Q
 
 if TYPE_CHECKING:
     from controlplane.models import User
@@ -46,6 +48,19 @@ class EntryQuerySet(LedgerQuerySet):
         """Entries made at or after ``since`` and before ``until``."""
         found = self if since is None else self.filter(time__gte=since)
         return found if until is None else found.filter(time__lt=until)
+
+
+    def selected(self, selection: Mapping[str, Any]) -> EntryQuerySet:
+        """What an export or a search selects: ``since``, ``until``, ``subject``, ``connection``, ``session``, all optional.
+
+        Entries that name only a session (completions, the session's end) belong to its subject and connection too.
+        """
+        found = self.between(selection.get("since"), selection.get("until"))
+        for name in ("subject", "connection"):
+            if selection.get(name):
+                sessions = self.model._default_manager.filter(**{name: selection[name]}).exclude(session="").values("session")
+                found = found.filter(Q(**{name: selection[name]}) | Q(session__in=sessions))
+        return found.filter(session=selection["session"]) if selection.get("session") else found
 
 
 class CheckpointQuerySet(LedgerQuerySet):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -20,19 +20,22 @@ LOCK = 0x74696465_6C656166  # "tideleaf"; any number that nothing else in this d
 BATCH = 20_000
 
 
-def seal() -> Checkpoint | None:
-    """Give every entry that waits its place in the tree, and sign the new root. None: nothing waited, or another process seals."""
+def seal(*, wait: bool = False) -> Checkpoint | None:
+    """Give every entry that waits its place in the tree, and sign the new root. None: nothing waited, or another process seals.
+
+    ``wait``: let the other process finish, then seal what it left.
+    """
     sealed = None
     while True:
-        step = _seal_batch()
+        step = _seal_batch(wait)
         if step is None:
             return sealed
         sealed = step
 
 
-def _seal_batch() -> Checkpoint | None:
+def _seal_batch(wait: bool) -> Checkpoint | None:
     with transaction.atomic():
-        if not _locked():
+        if not _locked(wait):
             return None
         waiting = list(Entry.objects.unsealed().values_list("id", "hash")[:BATCH])
         if not waiting:
@@ -47,8 +50,11 @@ def _seal_batch() -> Checkpoint | None:
         return Checkpoint.objects.create(size=size, root=root.hex(), note=note, frontier=[node.hex() for node in edge])
 
 
-def _locked() -> bool:
+def _locked(wait: bool) -> bool:
     with connection.cursor() as cursor:
+        if wait:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            return True
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         return bool(cursor.fetchone()[0])
 
@@ -72,5 +78,6 @@ def signing_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(settings.TIDEGATE_SIGNING_SEED)
 
 
-def public_key() -> Ed25519PublicKey:
-    return signing_key().public_key()
+def verifier_key() -> str:
+    """The ledger's public key as auditors get it (C2SP signed note: ``name+hash+base64``)."""
+    return str(notes.verifier_key(origin(), signing_key().public_key()))

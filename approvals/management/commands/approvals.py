@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from approvals import services
 from approvals.models import ApprovalRequest
-from approvals.visible import one_line
+from audit.visible import one_line
 from controlplane.models import User
 
 

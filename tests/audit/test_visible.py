@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.visible import one_line, pieces, spelt_out
+from audit.visible import one_line, pieces, spelt_out
 
 
 @pytest.mark.parametrize("character", [
