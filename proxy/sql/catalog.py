@@ -1,7 +1,8 @@
 """What the target database contains, as far as an analysis must know it.
 
 The worker runs :data:`proxy.sql.queries.QUERIES` (also importable from here) in their order on a session of its own (text
-format) and hands the rows to :meth:`Catalog.load`. A catalog never changes: a new one is loaded after schema changes. It holds no data values.
+format) and hands the rows to :meth:`Catalog.load`.
+A catalog never changes: a new one is loaded after schema changes. It holds no data values.
 """
 
 from __future__ import annotations
@@ -160,6 +161,14 @@ class Catalog:
             relation = self.relations.get(current)
             seen.extend(child for child in (relation.children if relation else ()) if child not in seen)
         return tuple(seen)
+
+    def ancestors(self, oid: int) -> tuple[int, ...]:
+        """What the relation inherits from or is a partition of, however far."""
+        seen = [oid]
+        for current in seen:
+            relation = self.relations.get(current)
+            seen.extend(parent for parent in (relation.parents if relation else ()) if parent not in seen)
+        return tuple(seen[1:])
 
 
 def implicit(path: tuple[str, ...]) -> tuple[str, ...]:

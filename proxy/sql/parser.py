@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from ctypes import string_at
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,11 @@ MAX_DEPTH = 1_000
 _SHORT = 2_000  # a text of so few bytes cannot nest deeply enough to hurt the C code
 
 # Operators and words that make the tree one level deeper; AND and OR are not among them, the grammar flattens chains of these.
-_DEEPER = frozenset(
-    ["TYPECAST", "Op", "LESS_EQUALS", "GREATER_EQUALS", "NOT_EQUALS", "EQUALS_GREATER", "RIGHT_ARROW", "COLON_EQUALS", "ASCII_43", "ASCII_45", "ASCII_42", "ASCII_47", "ASCII_37", "ASCII_94", "ASCII_60", "ASCII_61", "ASCII_62", "UNION", "EXCEPT", "INTERSECT", "JOIN", "NOT", "COLLATE", "AT", "IS", "IN_P", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "ISNULL", "NOTNULL", "OPERATOR"]
-)
+_DEEPER = frozenset({
+    "TYPECAST", "Op", "LESS_EQUALS", "GREATER_EQUALS", "NOT_EQUALS", "EQUALS_GREATER", "RIGHT_ARROW", "COLON_EQUALS", "ASCII_43",
+    "ASCII_45", "ASCII_42", "ASCII_47", "ASCII_37", "ASCII_94", "ASCII_60", "ASCII_61", "ASCII_62", "UNION", "EXCEPT", "INTERSECT",
+    "JOIN", "NOT", "COLLATE", "AT", "IS", "IN_P", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "ISNULL", "NOTNULL", "OPERATOR",
+})
 _OPEN = frozenset({"ASCII_40", "ASCII_91", "CASE"})  # ( [
 _CLOSE = frozenset({"ASCII_41", "ASCII_93", "END_P"})
 _FLAT = frozenset({"ASCII_44", "ASCII_59", "AND", "OR"})  # , ;
@@ -168,3 +171,27 @@ def normalise(text: str) -> str:
         return "" if result.error else result.normalized_query.decode()
     finally:
         library.pg_query_free_normalize_result(result)
+
+
+_PLACES = frozenset({
+    "location", "stmt_location", "stmt_len", "name_location", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end",
+})
+
+
+def same(one: object, other: object, instead: Callable[[Node], Node | None] | None = None) -> bool:
+    """Whether two trees are equal, positions aside.
+
+    ``instead`` may give another node in place of one of the first tree (None: keep it); what it gives is compared as it is.
+    """
+    if isinstance(one, dict):
+        replacement = instead(one) if instead is not None else None
+        if replacement is not None:
+            one, instead = replacement, None
+        if not isinstance(other, dict):
+            return False
+        left = {key for key, value in one.items() if not (key in _PLACES and isinstance(value, int))}
+        right = {key for key, value in other.items() if not (key in _PLACES and isinstance(value, int))}
+        return left == right and all(same(one[key], other[key], instead) for key in left)
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(same(a, b, instead) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other

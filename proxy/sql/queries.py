@@ -31,7 +31,8 @@ QUERIES: dict[str, str] = {
         ORDER BY 1
     """,
     "columns": """
-        SELECT a.attrelid, a.attnum, a.attname, a.atttypid, tn.nspname, t.typname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
+        SELECT a.attrelid, a.attnum, a.attname, a.atttypid, tn.nspname, t.typname,
+        pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
         a.attnotnull, t.typtype, t.typelem, t.typlen,
         (SELECT pg_catalog.concat(pg_catalog.quote_ident(ln.nspname), '.', pg_catalog.quote_ident(l.collname))
         FROM pg_catalog.pg_collation l

@@ -1,0 +1,171 @@
+"""The masks that are in force on a relation: its own, inherited ones, and those that a view's definition brings along."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from proxy.policy.masks import Mask, fitted
+from proxy.sql.bodies import follow
+from proxy.sql.catalog import Catalog, Column, Relation
+from proxy.sql.facts import AnalysisRequest
+from proxy.sql.parser import SyntaxFailure, TooMuch, parse
+from proxy.sql.scope import Source, Sources
+from proxy.sql.walk import PREDICATE, Reader
+
+# System relations that show values of any table; while a mask is in force they are not read.
+_REVEALING = frozenset({
+    "pg_statistic", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data", "pg_largeobject",
+})  # fmt: skip
+# Columns that show the text of other sessions' statements, with their constants.
+_STATEMENT_TEXTS = {"pg_stat_activity": "query", "pg_stat_statements": "query", "pg_stat_statements_info": "", "pg_prepared_statements": ""}
+_MEMO_SIZE = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class RelationMasks:
+    """``masks`` by attribute number; ``refuse`` says why the relation cannot be read at all."""
+
+    masks: dict[int, Mask] = field(default_factory=dict)
+    refuse: str = ""
+
+
+class EffectiveMasks:
+    """The masks of one request, worked out for the relations that are asked for."""
+
+    # Equal digests mean equal catalogs and masks, so what was worked out holds for every later request.
+    _memo: OrderedDict[tuple[str, str, int], RelationMasks] = OrderedDict()
+
+    def __init__(self, catalog: Catalog | None, request: AnalysisRequest) -> None:
+        self._catalog, self._request = catalog, request
+        self._own: dict[int, dict[int, Mask]] = defaultdict(dict)
+        for (oid, attnum), mask in request.masks.items():
+            self._own[oid][attnum] = mask
+
+    def __bool__(self) -> bool:
+        return bool(self._request.masks)
+
+    def of(self, relation: Relation) -> RelationMasks:
+        if not self or self._catalog is None:
+            return RelationMasks()
+        key = (self._catalog.digest, self._request.mask_digest, relation.oid)
+        found = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = self._work_out(relation, self._catalog)
+            while len(self._memo) > _MEMO_SIZE:
+                self._memo.popitem(last=False)
+        return found
+
+    def is_own(self, source: Source) -> bool:
+        """Whether results carry this column's origin under which the mask is bound."""
+        return source in self._request.masks
+
+    def mask(self, source: Source) -> Mask | None:
+        relation = self._catalog.relation(source[0]) if self._catalog else None
+        return self.of(relation).masks.get(source[1]) if relation else None
+
+    def masked(self, sources: Sources) -> list[Source]:
+        return sorted(source for source in sources if self.mask(source) is not None)
+
+    def relation_names(self) -> frozenset[str]:
+        """The bare names of every relation with masks of its own, lower case."""
+        relations = (self._catalog.relation(oid) for oid in self._own) if self._catalog else ()
+        return frozenset(relation.name.lower() for relation in relations if relation is not None)
+
+    def _work_out(self, relation: Relation, catalog: Catalog) -> RelationMasks:
+        if relation.schema == "pg_catalog" and relation.name in _REVEALING:
+            return RelationMasks(refuse=f"{relation.full_name} shows values of masked columns")
+        masks = dict(self._own.get(relation.oid, {}))
+        text = relation.column(_STATEMENT_TEXTS.get(relation.name, ""))
+        if text is not None:
+            masks[text.attnum] = fitted(Mask("nullify", rule="statements of other sessions"), text)
+        for other in self._relatives(relation, catalog):
+            for attnum, mask in self._own.get(other.oid, {}).items():
+                name = next((column.name for column in other.columns if column.attnum == attnum), "")
+                column = relation.column(name)
+                if column is not None:
+                    masks.setdefault(column.attnum, fitted(mask, column))
+        self._add_generated(relation, masks)
+        if relation.definition:
+            return self._view(relation, catalog, masks)
+        return RelationMasks(masks)
+
+    def _relatives(self, relation: Relation, catalog: Catalog) -> Iterable[Relation]:
+        """Ancestors and descendants: a parent shows the rows of its children, a child holds its parents' columns."""
+        oids = list(catalog.family(relation.oid)[1:])
+        for oid in catalog.ancestors(relation.oid):
+            oids.append(oid)
+        return [found for oid in oids if (found := catalog.relation(oid)) is not None]
+
+    def _add_generated(self, relation: Relation, masks: dict[int, Mask]) -> None:
+        names = {column.name: masks[column.attnum] for column in relation.columns if column.attnum in masks}
+        for column in relation.columns:
+            if column.generated and column.attnum not in masks:
+                used = _names_in(column.generated)
+                rules = [mask.rule for name, mask in names.items() if used is None or name in used]
+                if rules:
+                    masks[column.attnum] = _derived(rules[0], column)
+
+    def _view(self, view: Relation, catalog: Catalog, masks: dict[int, Mask]) -> RelationMasks:
+        """A view's columns by the lineage of its definition."""
+        reader = Reader(catalog, ("pg_catalog",), self._request.trusted_functions)
+        try:
+            (statement,) = parse(view.definition)
+            outs = reader.query(statement.node, None)
+        except (SyntaxFailure, TooMuch, ValueError, RecursionError):
+            return RelationMasks(masks, f"the definition of {view.full_name} cannot be analysed")
+        if reader.problem or len(outs) != len(view.columns) or reader.unknown:
+            return RelationMasks(masks, f"the definition of {view.full_name} cannot be analysed")
+        reason = self._refusal(view, reader)
+        for column, out in zip(view.columns, outs, strict=True):
+            hidden = self.masked(out.sources)
+            if hidden and column.attnum not in masks:
+                first = self.mask(hidden[0])
+                assert first is not None
+                masks[column.attnum] = fitted(first, column) if out.plain else _derived(first.rule, column)
+        return RelationMasks(masks, reason)
+
+    def _refusal(self, view: Relation, reader: Reader) -> str:
+        for use in reader.uses:
+            inner = self.of(use.relation).refuse
+            if inner:
+                return f"{view.full_name} reads {use.relation.full_name}: {inner}"
+        for reference in reader.references:
+            hidden = self.masked(reference.sources) if reference.context == PREDICATE else []
+            if hidden:
+                return f"view {view.full_name} chooses, groups or orders its rows by masked column {self.name(hidden[0])}"
+        for function, body in follow(reader).bodies:
+            for reference in body.references:
+                if self.masked(reference.sources):
+                    return f"view {view.full_name} calls {function}, which reads masked columns"
+        return ""
+
+    def name(self, source: Source) -> str:
+        relation = self._catalog.relation(source[0]) if self._catalog else None
+        column = next((column for column in relation.columns if column.attnum == source[1]), None) if relation else None
+        return f"{relation.full_name}.{column.name}" if relation and column else "?"
+
+
+def _derived(rule: str, column: Column) -> Mask:
+    """What is computed from a masked column keeps nothing of it."""
+    return fitted(Mask("redact", rule=rule), column)
+
+
+def _names_in(expression: str) -> frozenset[str] | None:
+    """The column names that a generated column's expression refers to; None where it cannot be read."""
+    try:
+        (statement,) = parse(f"SELECT {expression}")
+    except (SyntaxFailure, TooMuch, ValueError):
+        return None
+    found: set[str] = set()
+    pending: list[object] = [statement.node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            if "ColumnRef" in node:
+                found |= {part["String"]["sval"] for part in node["ColumnRef"]["fields"] if "String" in part}
+            pending += node.values()
+    return frozenset(found)

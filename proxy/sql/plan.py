@@ -1,0 +1,174 @@
+"""How one statement's masked columns are kept from the client: not at all needed, in the result, at the scan, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.sql.bodies import Outcome, mentions
+from proxy.sql.effective import EffectiveMasks
+from proxy.sql.facts import AnalysisRequest
+from proxy.sql.lineage import proves_bare_output
+from proxy.sql.parser import Node, Statement
+from proxy.sql.scan import Replacement
+from proxy.sql.scope import Source
+from proxy.sql.statements import REWRITABLE
+from proxy.sql.walk import LOOKUP, OUTPUT, PREDICATE, VALUE, WRITE, Reader
+
+# Changes to a relation by which its masks could be shed, or by which its values could be tried out.
+_UNSAFE_CHANGES = frozenset({
+    "AlterTableStmt", "RenameStmt", "AlterObjectSchemaStmt", "RuleStmt", "CreateTrigStmt", "CreatePolicyStmt", "AlterPolicyStmt",
+    "AlterTableMoveAllStmt", "ViewStmt",
+})  # fmt: skip
+# Ways around every mask, whatever relation they name.
+_WAYS_AROUND = frozenset({"CreateForeignTableStmt", "ImportForeignSchemaStmt", "AlterDomainStmt"})
+# Functions through which masked values could leave although the statement names no masked column.
+_REVEALING_CLASSES = frozenset({"executes_sql", "reveals", "large_object", "outside"})
+_HARMLESS_TO_ERRORS = frozenset({"select", "explain", "set", "transaction", "cursor", "prepare", "listen", "lock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """For one statement; ``replacements`` where its kind is ``scan``."""
+
+    kind: str = "none"
+    reason: str = ""
+    masked: frozenset[str] = frozenset()
+    replacements: tuple[Replacement, ...] = ()
+    sanitise_errors: bool = False
+
+
+def plan_statement(
+    statement: Statement, text: str, reader: Reader, outcome: Outcome, masks: EffectiveMasks, request: AnalysisRequest
+) -> Verdict:
+    """The plan for one statement that was read without problems; ``text`` is its own part of the query text."""
+    if not masks:
+        return Verdict()
+    touched = frozenset(
+        masks.name(source) for reference in reader.references for source in masks.masked(reference.sources)
+    )
+    reason = _refusal(statement, reader, outcome, masks)
+    if reason:
+        return Verdict("refuse", reason, touched)
+    sanitise = _sanitise(reader, outcome, masks)
+    used = [reference for reference in reader.references if reference.context != WRITE]
+    hidden = [(one.context, source) for one in used if not one.target for source in masks.masked(one.sources)]
+    if not hidden:
+        returned = any(one.target and masks.masked(one.sources) for one in used)
+        return Verdict("result" if returned else "none", "", touched, (), sanitise)
+    derived = [source for context, source in hidden if _is_derived(context, source, masks)]
+    if derived and request.derived_use == "deny":
+        return Verdict("refuse", f"column {masks.name(derived[0])} is masked and may only be used as a plain output column", touched)
+    if not derived and statement.kind == "SelectStmt" and "intoClause" not in statement.node and _proven(text, reader, hidden, masks):
+        return Verdict("result", "", touched, (), sanitise)
+    replacements = tuple(
+        Replacement(use, masks.of(use.relation).masks) for use in reader.uses if not use.target and masks.of(use.relation).masks
+    )
+    return _scanned(statement, reader, replacements, touched, sanitise)
+
+
+def _scanned(
+    statement: Statement, reader: Reader, replacements: tuple[Replacement, ...], touched: frozenset[str], sanitise: bool
+) -> Verdict:
+    if statement.kind not in REWRITABLE:
+        return Verdict("refuse", f"masked column {min(touched)} is used in a statement that cannot be masked", touched)
+    replaced = {id(replacement.use) for replacement in replacements}
+    for use in reader.dependent:
+        if id(use) in replaced:
+            why = f"{use.relation.full_name} has masked columns and is grouped by its primary key: name every shown column in GROUP BY"
+            return Verdict("refuse", why, touched)
+    return Verdict("scan", "", touched, replacements, sanitise)
+
+
+def _is_derived(context: str, source: Source, masks: EffectiveMasks) -> bool:
+    mask = masks.mask(source)
+    return context in (VALUE, PREDICATE) or (context == LOOKUP and not (mask is not None and mask.lookups))
+
+
+def _proven(text: str, reader: Reader, hidden: list[tuple[str, Source]], masks: EffectiveMasks) -> bool:
+    """Both parsers see the masked columns as nothing but output, and results name their origin under the mask's key."""
+    if not all(masks.is_own(source) for _, source in hidden):
+        return False
+    relations = [tuple(use.node[key] for key in ("schemaname", "relname") if key in use.node) for use in reader.uses]
+    relations += [tuple(name.split(".")) for name in reader.unknown]
+    names = frozenset(masks.name(source).rsplit(".", 1)[-1] for _, source in hidden)
+    lookups = frozenset(masks.name(source).rsplit(".", 1)[-1] for context, source in hidden if context == LOOKUP)
+    return proves_bare_output(text, relations, names, lookups)
+
+
+def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> str:
+    for use in reader.uses:
+        reason = masks.of(use.relation).refuse
+        if reason:
+            return reason
+    if any(name.startswith("pg_toast.") for name in reader.unknown):
+        return "pg_toast shows values of masked columns"
+    return (
+        _change_refusal(statement.kind, statement.node, reader, masks)
+        or _target_refusal(reader, masks)
+        or _function_refusal(outcome, masks)
+    )
+
+
+def _change_refusal(kind: str, node: Node, reader: Reader, masks: EffectiveMasks) -> str:
+    if kind in _WAYS_AROUND:
+        return "this kind of statement could lead around the masks that are in force"
+    for relation in reader.altered:
+        if not masks.of(relation).masks:
+            continue
+        if kind in _UNSAFE_CHANGES:
+            return f"{relation.full_name} has masked columns: its definition is not changed while they are in force"
+        if kind == "IndexStmt" and _has_expressions(node):
+            return f"{relation.full_name} has masked columns: an index on expressions or with WHERE could reveal them"
+    if kind in ("RuleStmt", "CreateFunctionStmt", "CreatePolicyStmt", "CreateSchemaStmt", "CreateTrigStmt"):
+        for reference in reader.references:
+            hidden = masks.masked(reference.sources)
+            if hidden:
+                return f"masked column {masks.name(hidden[0])} is used in a definition that cannot be masked"
+    return ""
+
+
+def _has_expressions(node: Node) -> bool:
+    return "whereClause" in node or any("expr" in element["IndexElem"] for element in node.get("indexParams", ()))
+
+
+def _target_refusal(reader: Reader, masks: EffectiveMasks) -> str:
+    """Masked columns of the relation that a statement changes: only assigned, looked up where allowed, or plainly returned."""
+    for reference in reader.references:
+        if not reference.target or reference.context == WRITE:
+            continue
+        for source in masks.masked(reference.sources):
+            if reference.context == OUTPUT and masks.is_own(source):
+                continue
+            if reference.context == OUTPUT or _is_derived(reference.context, source, masks):
+                return f"masked column {masks.name(source)} is used in a condition or value of the statement that changes its table"
+    return ""
+
+
+def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
+    for name, body in outcome.bodies:
+        for use in body.uses:
+            if masks.of(use.relation).refuse:
+                return f"function {name} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
+        for reference in body.references:
+            hidden = masks.masked(reference.sources) if reference.context != WRITE else []
+            if hidden:
+                return f"function {name} reads masked column {masks.name(hidden[0])}"
+    for name, kind in outcome.classes.items():
+        if kind in _REVEALING_CLASSES:
+            return f"function {name} could show values of masked columns"
+    names = masks.relation_names()
+    for name, function in outcome.opaque.items():
+        if function is not None and mentions(function, names):
+            return f"function {name} may read masked columns: its effect cannot be known"
+    return ""
+
+
+def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
+    """Whether an error or notice of this statement could quote a masked value."""
+    if outcome.opaque or any(body.writes for _, body in outcome.bodies):
+        return True
+    changed = [use.relation for use in reader.uses if use.target] + reader.altered
+    if any(masks.of(relation).masks or relation.triggers for relation in changed):
+        return True
+    return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and bool(reader.writes)
+

@@ -1,0 +1,484 @@
+"""Reading a query: which relations it mentions, which columns reach what, which functions it calls.
+
+One :class:`Reader` goes through one statement in the order in which PostgreSQL binds names. Only node types that are listed
+here are read; any other one makes the statement unanalyzable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.sql import changes, from_clause
+from proxy.sql.catalog import Catalog, Relation
+from proxy.sql.functions import Verdict, judge
+from proxy.sql.parser import Node
+from proxy.sql.scope import (
+    NOTHING,
+    Entry,
+    Found,
+    Out,
+    Scope,
+    Source,
+    Sources,
+    Use,
+    find_column,
+    find_entries,
+    find_in,
+    mark_starred,
+    unknown_column,
+)  # fmt: skip
+
+# What a reference is for. Only the first leaves the value as it is and shows it to nobody but the client.
+OUTPUT = "output"  # a bare output column of the outermost query
+VALUE = "value"  # flows into some value
+PREDICATE = "predicate"  # decides which rows there are, or their order
+LOOKUP = "lookup"  # `column = constant`, one of the outermost WHERE's conditions
+WRITE = "write"  # is assigned
+
+# Expression nodes without names of their own: all they need is that their parts are read.
+_PLAIN = frozenset({
+    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
+    "A_Indices", "RowExpr", "CollateClause", "TypeName", "SQLValueFunction", "XmlExpr", "XmlSerialize", "NamedArgExpr", "GroupingFunc",
+    "GroupingSet", "SortBy", "WindowDef", "List", "String", "Integer", "Float", "Boolean", "BitString", "SetToDefault", "CurrentOfExpr",
+    "MultiAssignRef", "ResTarget", "JsonFuncExpr", "JsonValueExpr", "JsonOutput", "JsonFormat", "JsonReturning", "JsonObjectConstructor",
+    "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonObjectAgg", "JsonArrayAgg", "JsonAggConstructor", "JsonKeyValue",
+    "JsonParseExpr", "JsonScalarExpr", "JsonSerializeExpr", "JsonIsPredicate", "JsonArgument", "JsonBehavior", "JsonTablePathSpec",
+    "JsonTableColumn", "MergeSupportFunc", "RangeTableFuncCol", "A_Star",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place where columns are referred to. ``target``: through the relation that the statement changes."""
+
+    sources: Sources
+    context: str
+    target: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """A reference written ``schema.relation.column``: its node, and how many names precede the relation's."""
+
+    node: Node
+    extra: int
+    uses: tuple[Use, ...]
+
+
+class Reader:
+    """Collects what one statement touches; read its attributes afterwards."""
+
+    def __init__(
+        self, catalog: Catalog | None, search_path: tuple[str, ...], trusted: frozenset[str] = frozenset(),
+        parameters: frozenset[str] = frozenset(),
+    ) -> None:
+        self.catalog, self.search_path, self.trusted = catalog, search_path, trusted
+        self.parameters = parameters  # names of a function's arguments
+        self.uses: list[Use] = []
+        self.references: list[Reference] = []
+        self.qualified: list[Qualified] = []
+        self.calls: list[Verdict] = []
+        self.setting_calls: list[Node] = []
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.unknown: set[str] = set()
+        self.actions: set[str] = set()
+        self.without_where = False
+        self.runs_prepared = False
+        self.problem = ""
+        self.altered: list[Relation] = []  # what a utility statement names
+        # For GROUP BY over a primary key: direct references outside aggregates, and the relations that rely on it.
+        self.direct: list[tuple[Use, int]] = []
+        self.in_aggregate = False
+        self.dependent: list[Use] = []
+
+    def fail(self, reason: str) -> None:
+        self.problem = self.problem or reason
+
+    def refer(self, found: Sources | Found, context: str) -> Sources:
+        """Note that these columns are referred to."""
+        if isinstance(found, frozenset):
+            if found:
+                self.references.append(Reference(found, context))
+            return found
+        if not self.in_aggregate:
+            self.direct += [(out.use, out.plain[1]) for out in found.outs if out.use is not None and out.plain is not None]
+        for is_target in (False, True):
+            outs = [out for out in found.outs if (out.use is not None and out.use.target) == is_target]
+            sources = NOTHING.union(*(out.sources for out in outs))
+            if sources:
+                self.references.append(Reference(sources, context, is_target))
+        return found.sources
+
+    # -- queries
+
+    def query(self, node: Node, parent: Scope | None, *, top: bool = False) -> list[Out]:
+        """Read a SelectStmt; ``top``: its bare output columns go to the client as they are."""
+        self.actions.add("select")
+        base = Scope(parent)
+        self.with_clause(node.get("withClause"), base)
+        if node.get("op", "SETOP_NONE") != "SETOP_NONE":
+            outs = self._set_operation(node, base)
+        elif "valuesLists" in node:
+            outs = self._values(node["valuesLists"], base)
+        else:
+            outs = self._select(node, base, top=top)
+        for part in ("limitCount", "limitOffset"):
+            self.expression(node.get(part), base, PREDICATE)
+        if "intoClause" in node:
+            self.target_name(node["intoClause"]["rel"])
+        return outs
+
+    def with_clause(self, clause: Node | None, base: Scope) -> None:
+        """Read the common table expressions and make them visible in ``base``."""
+        ctes = [wrapped["CommonTableExpr"] for wrapped in (clause or {}).get("ctes", ())]
+        if (clause or {}).get("recursive"):
+            self._announce(ctes, base)
+        for cte in ctes:
+            base.ctes[cte["ctename"]] = self._cte(cte, base)
+
+    def _announce(self, ctes: Sequence[Node], base: Scope) -> None:
+        """WITH RECURSIVE: the terms may name each other. Until they are read, each column may come from all that they read."""
+        trial = Reader(self.catalog, self.search_path, self.trusted, self.parameters)
+        scope = Scope(base.parent, ctes={cte["ctename"]: Entry(cte["ctename"], [], more=NOTHING) for cte in ctes})
+        for cte in ctes:
+            trial.statement_in(cte["ctequery"], scope)
+        everything = NOTHING.union(*(reference.sources for reference in trial.references))
+        for cte in ctes:
+            base.ctes[cte["ctename"]] = Entry(cte["ctename"], [], more=everything)
+
+    def _cte(self, cte: Node, base: Scope) -> Entry:
+        entry = from_clause.entry_of(cte["ctename"], self.statement_in(cte["ctequery"], base))
+        names = [name["String"]["sval"] for name in cte.get("aliascolnames", ())]
+        added = [cte.get("search_clause", {}).get("search_seq_column")]
+        added += [cte.get("cycle_clause", {}).get(key) for key in ("cycle_mark_column", "cycle_path_column")]
+        entry = from_clause.renamed_entry(entry, names)
+        everything = entry.sources()
+        entry.columns += [Out(name, everything) for name in added if name]
+        return entry
+
+    def statement_in(self, wrapped: Node, scope: Scope, *, top: bool = False) -> list[Out]:
+        """Read a query or a change inside another statement; returns what it yields."""
+        ((kind, node),) = wrapped.items()
+        if kind == "SelectStmt":
+            return self.query(node, scope, top=top)
+        reader = changes.READERS.get(kind)
+        if reader is None:
+            self.fail(f"{kind} is not known inside a query")
+            return []
+        return reader(self, node, scope, top)
+
+    def _set_operation(self, node: Node, base: Scope) -> list[Out]:
+        left, right = self.query(node["larg"], base), self.query(node["rarg"], base)
+        merged = [Out(one.name, one.sources | two.sources) for one, two in zip(left, right, strict=False)]
+        longer = left[len(merged) :] + right[len(merged) :]  # an expanded row of unknown width is among them
+        merged += [replace(out, plain=None, use=None) for out in longer]
+        if not node.get("all"):
+            self._all(merged, PREDICATE)
+        for sort in node.get("sortClause", ()):
+            self._all(merged, PREDICATE)
+            self.expression(sort, Scope(base, from_clause.item_of(merged)), PREDICATE)
+        return merged
+
+    def _values(self, rows: Iterable[Node], base: Scope) -> list[Out]:
+        columns: list[Sources] = []
+        for row in rows:
+            for index, value in enumerate(row["List"].get("items", ())):
+                sources = self.expression(value, base, VALUE)
+                if index == len(columns):
+                    columns.append(NOTHING)
+                columns[index] |= sources
+        return [Out(f"column{index + 1}", sources) for index, sources in enumerate(columns)]
+
+    def _select(self, node: Node, base: Scope, *, top: bool) -> list[Out]:
+        scope = Scope(base, from_clause.read(self, node.get("fromClause", ()), base))
+        self.where(node.get("whereClause"), scope, top=top)
+        shown = len(self.direct)
+        outs = self.targets(node.get("targetList", ()), scope, top=top)
+        for part in node.get("sortClause", ()):
+            self._by_output(part, outs, scope)
+        self.expression(node.get("havingClause"), scope, PREDICATE)
+        if "groupClause" in node:
+            grouped = len(self.direct)
+            for part in node["groupClause"]:
+                self._by_output(part, outs, scope)
+            self._find_dependent(self.direct[shown:grouped], self.direct[grouped:])
+        for part in node.get("distinctClause", ()):
+            if part:
+                self._by_output(part, outs, scope)
+            else:
+                self._all(outs, PREDICATE)
+        for window in node.get("windowClause", ()):
+            self.expression(window, scope, PREDICATE)
+        return outs
+
+    def _find_dependent(self, shown: list[tuple[Use, int]], grouped: list[tuple[Use, int]]) -> None:
+        """A table grouped by its primary key shows its other columns ungrouped; a sub-select in its place cannot."""
+        for use in {id(use): use for use, _ in shown}.values():
+            keys = {number for other, number in grouped if other is use}
+            if use.relation.primary_key and keys.issuperset(use.relation.primary_key) and {n for u, n in shown if u is use} - keys:
+                self.dependent.append(use)
+
+    def where(self, clause: Node | None, scope: Scope, *, top: bool) -> None:
+        """A WHERE clause; look-ups by a constant are told apart in the outermost one."""
+        if clause is None:
+            return
+        parts = clause["BoolExpr"]["args"] if clause.get("BoolExpr", {}).get("boolop") == "AND_EXPR" else [clause]
+        for part in parts:
+            column = _lookup(part) if top else None
+            if column is not None and "=" not in (self.catalog.operators if self.catalog else {}):
+                self._column(column, scope, LOOKUP)
+            else:
+                self.expression(part, scope, PREDICATE)
+
+    def targets(self, targets: Iterable[Node], scope: Scope, *, top: bool) -> list[Out]:
+        """An output list; bare columns of it are OUTPUT where ``top``."""
+        outs: list[Out] = []
+        for wrapped in targets:
+            target = wrapped["ResTarget"]
+            value = target["val"]
+            if "ColumnRef" in value:
+                outs += self._bare(value["ColumnRef"], scope, target.get("name", ""), OUTPUT if top else VALUE)
+            elif "A_Indirection" in value and "A_Star" in value["A_Indirection"]["indirection"][-1]:
+                outs.append(unknown_column(self.expression(value, scope, VALUE)))
+            else:
+                outs.append(Out(target.get("name") or from_clause.figure_name(value), self.expression(value, scope, VALUE)))
+        return outs
+
+    def _bare(self, ref: Node, scope: Scope, alias: str, context: str) -> list[Out]:
+        fields = ref["fields"]
+        if "A_Star" in fields[-1]:
+            found = self._star(ref, scope)
+            self.refer(found, context)
+            return list(found.outs)
+        found = self._resolve(ref, scope)
+        self.refer(found, context if found.plain else VALUE)
+        name = alias or fields[-1]["String"]["sval"]
+        use = found.outs[0].use if found.plain else None
+        return [Out(name, found.sources, found.plain, use)]
+
+    def _star(self, ref: Node, scope: Scope) -> Found:
+        names = [name["String"]["sval"] for name in ref["fields"][:-1]]
+        if not names:
+            level = next((level for level in scope.levels() if level.item.entries), scope)
+            outs = list(level.item.columns)
+            outs += [unknown_column(entry.more) for entry in level.item.entries if entry.more is not None]
+        else:
+            entries = self._entries(ref, names, scope)
+            outs = [out for entry in entries for out in entry.columns]
+            outs += [unknown_column(entry.more) for entry in entries if entry.more is not None]
+        mark_starred(outs)
+        return Found(tuple(outs))
+
+    def _by_output(self, part: Node, outs: list[Out], scope: Scope) -> None:
+        """GROUP BY, ORDER BY, DISTINCT ON: a number or a bare name may mean an output column."""
+        node = part["SortBy"]["node"] if "SortBy" in part else part
+        if "ival" in node.get("A_Const", {}):
+            number = node["A_Const"]["ival"].get("ival", 0)
+            known = 0 < number <= len(outs) and all(out.name for out in outs)
+            self._all(outs[number - 1 : number] if known else outs, PREDICATE)
+        elif "ColumnRef" in node and len(node["ColumnRef"]["fields"]) == 1 and "String" in node["ColumnRef"]["fields"][0]:
+            name = node["ColumnRef"]["fields"][0]["String"]["sval"]
+            named = [out for out in outs if out.name == name]
+            self._all(named, PREDICATE)
+            if not named or any(out.name == name for out in scope.item.columns):
+                self._column(node["ColumnRef"], scope, PREDICATE)
+        else:
+            self.expression(part, scope, PREDICATE)
+
+    def _all(self, outs: Iterable[Out], context: str) -> None:
+        self.refer(Found(tuple(outs)), context)
+
+    # -- expressions
+
+    def expression(self, node: object, scope: Scope, context: str) -> Sources:
+        """Read an expression; returns the columns that its value depends on."""
+        if isinstance(node, list):
+            return NOTHING.union(*(self.expression(part, scope, context) for part in node))
+        if not isinstance(node, dict) or not node:
+            return NOTHING
+        if len(node) == 1:
+            ((kind, fields),) = node.items()
+            if kind[0].isupper():
+                return self._node(kind, fields, scope, context)
+        return NOTHING.union(*(self.expression(part, scope, context) for part in node.values() if isinstance(part, dict | list)))
+
+    def _node(self, kind: str, fields: Node, scope: Scope, context: str) -> Sources:
+        special = _SPECIAL.get(kind)
+        if special is not None:
+            return special(self, fields, scope, context)
+        if kind not in _PLAIN:
+            self.fail(f"{kind} is not known inside an expression")
+        return NOTHING.union(*(self.expression(part, scope, context) for part in fields.values() if isinstance(part, dict | list)))
+
+    def _column(self, ref: Node, scope: Scope, context: str) -> Sources:
+        if "A_Star" in ref["fields"][-1]:  # count(t.*), ROW(t.*), (t.*) IS NULL
+            return self.refer(self._star(ref, scope), context)
+        return self.refer(self._resolve(ref, scope), context)
+
+    def _resolve(self, ref: Node, scope: Scope) -> Found:
+        names = [name["String"]["sval"] for name in ref["fields"]]
+        if len(names) == 1:
+            if names[0] in self.parameters and not any(out.name == names[0] for level in scope.levels() for out in level.item.columns):
+                return Found(())
+            return find_column(scope, names[0])
+        entries = self._entries(ref, names[:-1], scope)
+        found = find_in(entries, names[-1])
+        if found.attribute:
+            self.attribute(found.attribute)
+        return found
+
+    def _entries(self, ref: Node, names: list[str], scope: Scope) -> list[Entry]:
+        """The items that the part of a reference before its last name means."""
+        schema = names[-2] if len(names) > 1 else ""
+        entries = find_entries(scope, names[-1], schema)
+        if entries and schema:
+            self.qualified.append(Qualified(ref, len(names) - 1, tuple(entry.use for entry in entries if entry.use is not None)))
+        if entries or (names[-1] in self.parameters):
+            return entries
+        # The name of nothing that is visible: whatever there is could be meant.
+        return [entry for level in scope.levels() for entry in level.item.entries]
+
+    def _indirection(self, fields: Node, scope: Scope, context: str) -> Sources:
+        for part in fields["indirection"]:
+            if "String" in part:
+                self.attribute(part["String"]["sval"])
+        return self.expression(fields["arg"], scope, context) | self.expression(fields["indirection"], scope, context)
+
+    def attribute(self, name: str) -> None:
+        """``value.name`` calls the function of that name where there is no such field (manual, 38.5.3)."""
+        known = self.catalog is not None and (name in self.catalog.builtins or self.catalog.functions_named([name], self.search_path))
+        if known:
+            self.call([name], 1)
+
+    def call(self, parts: Sequence[str], arguments: int) -> None:
+        self.calls += judge(parts, arguments, self.catalog, self.search_path, self.trusted)
+
+    def _function(self, fields: Node, scope: Scope, context: str) -> Sources:
+        name = [part["String"]["sval"] for part in fields["funcname"]]
+        arguments = fields.get("args", [])
+        within = fields.get("agg_order", []) if fields.get("agg_within_group") else []
+        self.call(name, len(arguments) + len(within))
+        if name[-1] == "set_config":
+            self.setting_calls.append(fields)
+        aggregate = self.in_aggregate
+        self.in_aggregate = aggregate or ("over" not in fields and self._is_aggregate(name))
+        sources = self.expression(arguments, scope, context)
+        # ``column(item)`` means ``item.column``: its argument is a whole row then, and was read as one.
+        for part in ("agg_order", "agg_filter", "over"):
+            sources |= self.expression(fields.get(part), scope, PREDICATE)
+        self.in_aggregate = aggregate
+        return sources
+
+    def _is_aggregate(self, name: Sequence[str]) -> bool:
+        if self.catalog is None:
+            return False
+        own = self.catalog.functions_named(name, self.search_path)
+        return self.catalog.builtins.get(name[-1]) == "a" or any(function.kind == "a" for function in own)
+
+    def _operator(self, fields: Node, scope: Scope, context: str) -> Sources:
+        name = fields.get("name", [{}])[-1].get("String", {}).get("sval", "")
+        for oid in (self.catalog.operators.get(name, ()) if self.catalog else ()):
+            self._implicit(oid)
+        return self.expression(fields.get("lexpr"), scope, context) | self.expression(fields.get("rexpr"), scope, context)
+
+    def _cast(self, fields: Node, scope: Scope, context: str) -> Sources:
+        name = fields["typeName"].get("names", [{}])[-1].get("String", {}).get("sval", "")
+        for oid in (self.catalog.casts.get(name, ()) if self.catalog else ()):
+            self._implicit(oid)
+        return self.expression(fields.get("arg"), scope, context)
+
+    def _implicit(self, oid: int) -> None:
+        function = self.catalog.functions.get(oid) if self.catalog else None
+        if function is not None:
+            self.call([function.schema, function.name], function.arguments)
+
+    def _sub_query(self, fields: Node, scope: Scope, context: str) -> Sources:
+        sources = self.expression(fields.get("testexpr"), scope, PREDICATE)
+        outs = self.statement_in(fields["subselect"], scope)
+        if context == PREDICATE or fields.get("testexpr") or fields.get("subLinkType") == "EXISTS_SUBLINK":
+            self._all(outs, PREDICATE)
+        return sources.union(*(out.sources for out in outs))
+
+    def _select_here(self, fields: Node, scope: Scope, context: str) -> Sources:
+        return NOTHING.union(*(out.sources for out in self.query(fields, scope)))
+
+    def body(self, wrapped: Node) -> None:
+        """One statement of a function's parsed body."""
+        if "ReturnStmt" in wrapped:
+            self.expression(wrapped["ReturnStmt"].get("returnval"), Scope(), VALUE)
+        else:
+            self.statement_in(wrapped, Scope())
+
+    # -- relations
+
+    def assign(self, target: Entry, names: set[str]) -> None:
+        """Columns of the target that get new values."""
+        self.refer(Found(tuple(out for out in target.columns if out.name in names)), WRITE)
+
+    def copied(self, node: Node) -> None:
+        """COPY relation TO: its columns, or all but the generated ones, go out as they are."""
+        entry = from_clause.read_relation(self, node["relation"], Scope())
+        names = [name["String"]["sval"] for name in node.get("attlist", ())]
+        self.refer(Found(tuple(out for out in entry.columns if not names or out.name in names)), OUTPUT)
+        if entry.use is not None:
+            entry.use.copied = node
+
+    def relation(self, node: Node) -> Use | None:
+        """The catalog relation that a RangeVar means, noted as unknown where there is none."""
+        parts = [node[key] for key in ("schemaname", "relname") if key in node]
+        found = self.catalog.resolve(parts, self.search_path) if self.catalog is not None else None
+        if found is None:
+            self.unknown.add(".".join(parts))
+            return None
+        use = Use(found, node)
+        self.uses.append(use)
+        return use
+
+    def named(self, node: Node, use: Use | None) -> str:
+        return use.relation.full_name if use else ".".join(node[key] for key in ("schemaname", "relname") if key in node)
+
+    def target_name(self, node: Node) -> str:
+        """A RangeVar that is created, altered or locked: its name goes to ``writes``."""
+        parts = [node[key] for key in ("schemaname", "relname") if key in node]
+        found = self.catalog.resolve(parts, self.search_path) if self.catalog is not None else None
+        name = found.full_name if found else ".".join(parts)
+        self.writes.add(name)
+        return name
+
+    def sources_named(self) -> Iterable[tuple[Source, str]]:
+        """Every referenced column with its full name."""
+        seen = NOTHING.union(*(reference.sources for reference in self.references))
+        for oid, attnum in sorted(seen):
+            relation = self.catalog.relation(oid) if self.catalog else None
+            column = next((column for column in relation.columns if column.attnum == attnum), None) if relation else None
+            if relation is not None and column is not None:
+                yield (oid, attnum), f"{relation.full_name}.{column.name}"
+
+
+def _lookup(node: Node) -> Node | None:
+    """The ColumnRef of ``column = constant`` (either way round), where the constant is one or a parameter."""
+    fields = node.get("A_Expr", {})
+    if fields.get("kind") != "AEXPR_OP" or [part["String"]["sval"] for part in fields.get("name", ())] != ["="]:
+        return None
+    for one, other in (("lexpr", "rexpr"), ("rexpr", "lexpr")):
+        ref: Node | None = fields.get(one, {}).get("ColumnRef")
+        value = fields.get(other, {})
+        value = value["TypeCast"]["arg"] if "TypeCast" in value else value
+        if ref is not None and "A_Star" not in ref["fields"][-1] and ("A_Const" in value or "ParamRef" in value):
+            return ref
+    return None
+
+
+_SPECIAL: dict[str, Callable[[Reader, Node, Scope, str], Sources]] = {
+    "ColumnRef": Reader._column,
+    "A_Indirection": Reader._indirection,
+    "FuncCall": Reader._function,
+    "A_Expr": Reader._operator,
+    "TypeCast": Reader._cast,
+    "SubLink": Reader._sub_query,
+    "SelectStmt": Reader._select_here,
+}
+
+__all__ = ["LOOKUP", "OUTPUT", "PREDICATE", "VALUE", "WRITE", "Qualified", "Reader", "Reference"]
