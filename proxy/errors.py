@@ -12,6 +12,7 @@
      ├── 3D000  no such connection               (unknown_connection)
      ├── 08P01  protocol violation               (protocol_violation)
      ├── 08006  the server went away             (server_gone)
+     ├── 0A000  the gateway does not speak this  (unsupported)
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 57P01  the worker is shutting down      (shutting_down)
@@ -71,6 +72,10 @@ def unknown_connection(name: str) -> Refusal:
 
 def protocol_violation(reason: str) -> Refusal:
     return Refusal("08P01", reason, fatal=True)
+
+
+def unsupported(reason: str) -> Refusal:
+    return Refusal("0A000", reason, fatal=True)
 
 
 def server_gone(reason: str) -> Refusal:

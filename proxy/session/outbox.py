@@ -77,6 +77,10 @@ class Outbox:
         self.server.take()
         self._effects = [effect for effect in self._effects if not isinstance(effect, SendToServer)]
 
+    def forget_records(self) -> None:
+        """Records cannot be kept any more: the goodbye must not wait behind one."""
+        self._records.clear()
+
     def _flush(self) -> None:
         if data := self.server.take():
             self._effects.append(SendToServer(data))

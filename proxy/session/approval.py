@@ -1,0 +1,109 @@
+"""What an approver is shown of a held statement, what the approval is bound to, and what the client is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from proxy import errors
+from proxy.errors import Refusal
+from proxy.events import ApprovalAnswered
+from proxy.policy.bundle import Workflow
+from proxy.policy.decision import RequireApproval
+from proxy.session import records
+from proxy.session.gate import Prospect
+from proxy.session.prepared import Portal
+from proxy.session.state import State
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    prospect: Prospect
+    decision: RequireApproval
+    workflow: Workflow
+    since: float
+    request_id: str = ""
+    url: str = ""
+    noticed: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """Until when the client is kept waiting; the request itself stays open as a ticket."""
+        return self.since + self.workflow.max_wait
+
+
+def binding(state: State, prospect: Prospect) -> str:
+    """What an approval covers: exactly this text with these parameters, for this subject, under these masks."""
+    content = {
+        "subject": state.who.subject,
+        "connection": state.connection,
+        "database": state.database,
+        "sql": prospect.text,
+        "parameters": _exact_parameters(prospect.portal),
+        "masks": prospect.context.masks.digest,
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _exact_parameters(portal: Portal | None) -> list[dict[str, object]]:
+    if portal is None:
+        return []
+    return [
+        {"format": portal.bind.format_of(n), "oid": portal.prepared.type_of(n), "hex": None if value is None else value.hex()}
+        for n, value in enumerate(portal.bind.values)
+    ]
+
+
+def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, object]:
+    """The payload of RequestApproval (docs/contracts.md §4)."""
+    prospect, decision, portal = hold.prospect, hold.decision, hold.prospect.portal
+    texts = prospect.parameter_texts() or []
+    return {
+        "binding": binding(state, prospect),
+        "workflow": decision.workflow,
+        "subject": state.who.subject,
+        "issuer": state.who.issuer,
+        "connection": state.connection,
+        "database": state.database,
+        "session": state.id,
+        "statement": prospect.statement,
+        "decision": prospect.decision_id,
+        "sql": prospect.text,
+        "parameters": [{"n": n + 1, "oid": portal.prepared.type_of(n) if portal else 0, "text": t} for n, t in enumerate(texts)],
+        "actions": records.actions(prospect.analysis),
+        "relations": records.relations(prospect.analysis),
+        "reason": decision.reason,
+        "rules": list(decision.rules),
+        "masked": list(prospect.analysis.plan.masked),
+        "bundle": prospect.context.bundle.digest,
+        "in_transaction": in_transaction,
+        "client": state.client,
+        "application": state.application,
+        "run": state.run,
+    }
+
+
+def ticket(hold: Hold) -> Refusal:
+    """The request stands and the client does not wait (any longer)."""
+    hint = f"Request {hold.request_id}. Run the same statement again once it is approved."
+    if hold.url:
+        hint += f" {hold.url}"
+    return errors.approval_needed(f"approval needed: {hold.decision.reason}", decision=hold.prospect.decision_id, hint=hint)
+
+
+def notice(hold: Hold) -> tuple[str, str]:
+    """Message and hint of the notice to a client that waits."""
+    return f"waiting for approval: {hold.decision.reason}", f"Request {hold.request_id}. {hold.url}".strip()
+
+
+def refusal(hold: Hold, answer: ApprovalAnswered) -> Refusal:
+    """Any answer but *open* and *consumed*."""
+    decision, said = hold.prospect.decision_id, f": {answer.comment}" if answer.comment else ""
+    if answer.outcome == "no_approver":
+        return errors.denied(f'workflow "{hold.decision.workflow}" has no approver who could say yes', decision=decision)
+    if answer.outcome in ("rejected", "expired", "cancelled"):
+        word = {"rejected": "rejected", "expired": "not given in time", "cancelled": "withdrawn"}[answer.outcome]
+        return errors.approval_refused(f"approval was {word}{said}", decision=decision)
+    return errors.undecidable("approval is needed and cannot be asked for at the moment", decision=decision, hint="Try again later.")

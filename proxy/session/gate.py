@@ -1,0 +1,208 @@
+"""From a text to a decision: under which policy, catalog, masks and search path it is analysed, and what may stop it.
+
+The gate answers; :mod:`proxy.session.relay` waits, forwards and refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy import errors
+from proxy.errors import Refusal
+from proxy.policy import engine
+from proxy.policy.bundle import Bundle, Connection
+from proxy.policy.decision import Decision, Deny, RequireApproval
+from proxy.policy.engine import MaskSet, Question
+from proxy.session.names import Names, codec, need_names
+from proxy.session.prepared import AnalysisKey, Portal
+from proxy.session.state import State
+from proxy.sql.catalog import Catalog
+from proxy.sql.facts import Analysis, AnalysisRequest, Facts
+
+_NO_MASKS = MaskSet({}, "", float("inf"))
+_ROWS_BY_ORIGIN = frozenset({"select", "insert", "update", "delete", "merge"})  # what a ``result`` plan can hold for
+_SCHEMA_WORK = frozenset({"alter", "drop"})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What analyses depend on besides the text. ``names_matter``: some rule or mask depends on what a name means."""
+
+    bundle: Bundle
+    connection: Connection
+    catalog: Catalog | None
+    masks: MaskSet
+    path: tuple[str, ...]
+    names_matter: bool
+    key: AnalysisKey
+
+    @property
+    def catalog_digest(self) -> str:
+        return self.catalog.digest if self.catalog is not None else ""
+
+
+@dataclass(slots=True, eq=False)
+class Prospect:
+    """A statement that somebody wants to run: a simple Query, or an Execute with its portal (or a refused Parse)."""
+
+    statement: str  # uuid
+    decision_id: str  # uuid
+    protocol: str  # simple | extended
+    text: str
+    analysis: Analysis
+    context: Context
+    message: bytes = b""  # Query or Execute, as received
+    portal: Portal | None = None  # of an Execute
+
+    def parameter_texts(self) -> list[str | None] | None:
+        return None if self.portal is None else self.portal.parameter_texts()
+
+
+class Gate:
+    def __init__(self, state: State, names: Names) -> None:
+        self._state = state
+        self._names = names
+        self._context: Context | None = None
+        self._masks: tuple[Bundle, Catalog, MaskSet] | None = None
+        self.catalog_changed = False  # this session changed the schema: read the catalog again before trusting it
+        self.schema_work = False  # … by ALTER or DROP, in a transaction that is still open
+
+    def context(self) -> Context:
+        """The context in force now; the same object for as long as nothing has changed."""
+        state, known = self._state, self._context
+        bundle = state.bundle()
+        catalog = state.environment.catalogs.get((state.connection, state.database))
+        if (
+            known is not None
+            and known.bundle is bundle
+            and known.catalog is catalog
+            and known.path == (self._names.path or ())
+            and state.now < known.masks.valid_until
+        ):
+            return known
+        self._context = self._build(bundle, catalog)
+        return self._context
+
+    def _build(self, bundle: Bundle, catalog: Catalog | None) -> Context:
+        connection = self._state.policy()
+        matter = names_matter(bundle, connection)
+        masks = self._masks_for(bundle, catalog) if catalog is not None and matter else _NO_MASKS
+        path = self._names.path or ()
+        digest = catalog.digest if catalog is not None else ""
+        key = (digest, path, masks.digest, connection.trusted_functions, connection.derived_use)
+        return Context(bundle, connection, catalog, masks, path, matter, key)
+
+    def _masks_for(self, bundle: Bundle, catalog: Catalog) -> MaskSet:
+        """As long as policy and catalog stay: crossing them costs more than a statement."""
+        state, who, known = self._state, self._state.who, self._masks
+        if known is not None and known[0] is bundle and known[1] is catalog and state.now < known[2].valid_until:
+            return known[2]
+        masks = engine.masks_for(bundle, who.subject, state.connection, catalog, state.now, who.groups)
+        self._masks = (bundle, catalog, masks)
+        return masks
+
+    def request(self, text: str, context: Context) -> AnalysisRequest:
+        return AnalysisRequest(
+            sql=text,
+            catalog_digest=context.catalog_digest,
+            search_path=context.path,
+            masks=context.masks.by_column,
+            mask_digest=context.masks.digest,
+            trusted_functions=frozenset(context.connection.trusted_functions),
+            derived_use=context.connection.derived_use,
+        )
+
+    def decode(self, sql: bytes, context: Context) -> str | Refusal:
+        """The text of a statement, if gateway and target are sure to read the same."""
+        parameters = self._state.parameters
+        encoding = parameters.get("client_encoding", "UTF8")
+        name = codec(encoding)
+        if context.names_matter:
+            if name is None:
+                return errors.undecidable(f"client_encoding {encoding} is not supported under rules or masks", hint="Use UTF8.")
+            if parameters.get("standard_conforming_strings", "on") != "on":
+                reason = "standard_conforming_strings = off is not supported under rules or masks"
+                return errors.undecidable(reason, hint="SET standard_conforming_strings = on.")
+        try:
+            return sql.decode(name or "latin-1")
+        except UnicodeDecodeError:
+            return Refusal("22021", f'invalid byte sequence for encoding "{encoding}"')
+
+    def encode(self, text: str) -> bytes:
+        return text.encode(codec(self._state.parameters.get("client_encoding", "UTF8")) or "latin-1")
+
+    def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool) -> Decision:
+        """The engine's decision, after what only the session knows to be in doubt."""
+        if doubt := self._doubt(analysis, context):
+            return doubt
+        state, who = self._state, self._state.who
+        question = Question(
+            context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction
+        )
+        decision = engine.decide(question)
+        if isinstance(decision, RequireApproval) and any("prepare" in f.actions or "cursor" in f.actions for f in analysis.statements):
+            reason = "what needs approval cannot be prepared or declared in SQL, since it could then run more than once"
+            return Deny(f"{decision.reason}; {reason}", "Send the statement itself.", decision.rules, decision.would, "TG003")
+        return decision
+
+    def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
+        statements = analysis.statements
+        if analysis.syntax is not None or not context.names_matter:
+            return None
+        if self._names.path is None and need_names(statements):
+            reason = "an earlier statement of the same pipeline or transaction may have changed what names mean"
+            return Deny(reason, "Send it again after the pipeline's Sync, or in a Query of its own.", sqlstate="TG003")
+        if _changed_on_the_way(statements):
+            reason = "the statement may change what names mean for a later statement of the same Query"
+            return Deny(reason, "Send the statements one by one.", sqlstate="TG003")
+        if not context.masks.by_column:
+            return None
+        if self.schema_work and any((f.reads or f.writes) and not f.schema_changes for f in statements):
+            reason = "tables were altered in this transaction, so masks cannot be matched with them yet"
+            return Deny(reason, "COMMIT first.", sqlstate="TG003")
+        plan = analysis.plan
+        if plan.kind == "result" and plan.masked and any(f.action not in _ROWS_BY_ORIGIN for f in statements):
+            return Deny("masked columns cannot be followed through this statement", sqlstate="TG003")
+        return None
+
+    def forwarded(self, facts: Facts) -> None:
+        """A statement is on its way: the catalog may be out of date after it."""
+        if facts.schema_changes:
+            self.catalog_changed = True
+            self.schema_work = self.schema_work or not _SCHEMA_WORK.isdisjoint(facts.actions)
+
+
+def names_matter(bundle: Bundle, connection: Connection) -> bool:
+    """Whether any mask, rule or setting of the connection depends on what a name in a statement means."""
+    if bundle.masking_on(connection.name) or connection.opaque_functions != "allow":
+        return True
+    for rule in bundle.rules:
+        when = rule.when
+        if (when.connections is None or connection.name in when.connections) and (
+            when.relations or when.columns or when.functions or when.touches_masked is not None
+        ):
+            return True
+    return False
+
+
+def _changed_on_the_way(statements: tuple[Facts, ...]) -> bool:
+    changed = False
+    for facts in statements:
+        if changed and need_names((facts,)):
+            return True
+        changed = changed or facts.names_change
+    return False
+
+
+def refusal(decision: Deny, analysis: Analysis, decision_id: str) -> Refusal:
+    """A denial as the client gets it; a syntax error is PostgreSQL's own."""
+    if analysis.syntax is not None:
+        return errors.syntax_error(analysis.syntax.message, analysis.syntax.position)
+    if decision.sqlstate == "TG003":
+        return errors.undecidable(decision.reason, decision=decision_id, hint=decision.hint)
+    return errors.denied(decision.reason, decision=decision_id, hint=decision.hint)
+
+
+def forwarded_text(analysis: Analysis, text: str) -> str:
+    """What the server gets."""
+    return analysis.plan.sql if analysis.plan.kind == "scan" else text

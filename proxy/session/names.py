@@ -1,0 +1,100 @@
+"""Whether the gateway and the target mean the same relation by the same name.
+
+Names bind through the search path, the role and the temporary objects of the session. The target tells nobody when they
+change (PostgreSQL 18 reports ``search_path``), so they are asked for with a *probe* that the client never sees: before
+the first statement that needs them, and again after any statement that may have changed them, its transaction's end
+included. While they are not known, what needs them is refused.
+
+The text's encoding and ``standard_conforming_strings`` belong here too: with some values of either, gateway and target
+would read different statements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from proxy.sql.facts import Facts
+from proxy.wire.backend import DataRow
+from proxy.wire.codec import MalformedError
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Execute, Parse
+
+_PROBE = b"SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true)), current_user"
+
+# client_encoding as PostgreSQL reports it → Python's codec. In none of them can a byte of a longer character be ASCII.
+CODECS = {
+    "UTF8": "utf-8", "SQL_ASCII": "utf-8", "LATIN1": "latin-1", "LATIN2": "iso8859-2", "LATIN3": "iso8859-3", "LATIN4": "iso8859-4",
+    "LATIN5": "iso8859-9", "LATIN6": "iso8859-10", "LATIN7": "iso8859-13", "LATIN8": "iso8859-14", "LATIN9": "iso8859-15",
+    "LATIN10": "iso8859-16", "ISO_8859_5": "iso8859-5", "ISO_8859_6": "iso8859-6", "ISO_8859_7": "iso8859-7", "ISO_8859_8": "iso8859-8",
+    "WIN1250": "cp1250", "WIN1251": "cp1251", "WIN1252": "cp1252", "WIN1253": "cp1253", "WIN1254": "cp1254", "WIN1255": "cp1255",
+    "WIN1256": "cp1256", "WIN1257": "cp1257", "WIN1258": "cp1258", "WIN866": "cp866", "WIN874": "cp874", "KOI8R": "koi8-r",
+    "KOI8U": "koi8-u", "EUC_JP": "euc_jp", "EUC_KR": "euc_kr", "EUC_CN": "gb2312",
+}  # fmt: skip
+
+
+class Names:
+    """What is known of the session's name resolution; ``path`` is ``current_schemas(true)`` or ``None``."""
+
+    def __init__(self) -> None:
+        self.path: tuple[str, ...] | None = None
+        self.role = ""
+        self._changed_in_transaction = False
+
+    def forwarded(self, facts: Facts) -> None:
+        """A statement is on its way: forget what it may change."""
+        if facts.names_change:
+            self.path = None
+            self._changed_in_transaction = True
+        elif facts.transaction and self._changed_in_transaction and facts.transaction not in ("begin", "savepoint", "release"):
+            self.path = None  # an end of a transaction may give back what was before, or take back what SET LOCAL did
+
+    def idle(self) -> None:
+        """The session is outside of any transaction and nothing is under way."""
+        self._changed_in_transaction = False
+
+    def reported(self, name: str, changed: bool) -> None:
+        """A ParameterStatus arrived."""
+        if changed and name in ("search_path", "session_authorization", "is_superuser"):
+            self.path = None
+
+    def failed(self) -> None:
+        """A statement failed or its batch was abandoned: what it changed may have been undone."""
+        if self._changed_in_transaction:
+            self.path = None
+
+    def learn(self, row: DataRow) -> None:
+        """The probe's row.
+
+        Raises:
+            MalformedError: it is not one.
+        """
+        if len(row.values) != 2 or row.values[0] is None or row.values[1] is None:
+            raise MalformedError("the target's answer about the search path is not understood")
+        try:
+            schemas = json.loads(row.values[0])
+        except ValueError:
+            raise MalformedError("the target's answer about the search path is not understood") from None
+        self.path = tuple(map(str, schemas))
+        self.role = row.values[1].decode("utf-8", "replace")
+
+
+def probe(name: bytes) -> bytes:
+    """The messages of a probe. ``name``: a statement and portal that the client cannot have.
+
+    The extended protocol, because a simple Query would destroy the client's unnamed statement.
+    """
+    messages = (Parse(name, _PROBE), Bind(name, name), Execute(name), Close(b"S", name))
+    return b"".join([message.encode() for message in messages]) + SYNC_MESSAGE
+
+
+def need_names(statements: Iterable[Facts]) -> bool:
+    """Whether what they mean depends on how names resolve."""
+    return any(f.reads or f.writes or f.columns or f.functions or f.runs_prepared or f.action not in _NAMELESS for f in statements)
+
+
+_NAMELESS = frozenset({"select", "transaction", "set", "prepare", "cursor", "listen"})
+
+
+def codec(encoding: str) -> str | None:
+    """Python's codec for a client_encoding that the analysis can read, else ``None``."""
+    return CODECS.get(encoding.upper())

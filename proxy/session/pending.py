@@ -1,0 +1,126 @@
+"""The queue of expected replies: which message, ours or the client's, each reply of the server belongs to.
+
+Every message that is forwarded and has a reply appends what is expected; every reply is matched with the head. An entry
+may be *swallowed* (the gateway asked on its own account), and replies of the gateway itself (``LOCAL``) wait in the same
+queue, so that a client always gets answers in the order of its questions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Any
+
+from proxy.session.records import Running
+from proxy.session.transform import Masker
+
+
+class Kind(IntEnum):
+    PARSE = auto()
+    BIND = auto()
+    DESCRIBE = auto()
+    EXECUTE = auto()
+    CLOSE = auto()
+    SYNC = auto()
+    QUERY = auto()
+    COPY_END = auto()  # CopyDone or CopyFail: no reply, but it says where a COPY's input ends
+    POISON = auto()  # an Execute that must fail: makes the server's transaction state agree with our refusal
+    PROBE = auto()  # an Execute of the gateway whose row it reads itself
+    LOCAL = auto()  # an answer of the gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Puts back what a name meant if the message that changes it never takes effect."""
+
+    names: MutableMapping[bytes, Any]
+    name: bytes
+    before: object | None
+
+    def restore(self) -> None:
+        if self.before is None:
+            self.names.pop(self.name, None)
+        else:
+            self.names[self.name] = self.before
+
+
+@dataclass(slots=True, eq=False)
+class Expected:
+    kind: Kind
+    running: Running | None = None  # EXECUTE, QUERY
+    target: Any = None  # DESCRIBE, EXECUTE: the prepared statement or portal
+    undo: Undo | None = None
+    swallow: bool = False  # the client does not see the reply
+    silent: bool = False  # … nor an error: it belongs to a probe
+    sanitise: bool = False  # errors and notices about it lose their free text
+    rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
+    masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known
+    masker_known: bool = False
+    reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
+    batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
+
+
+class Pending:
+    def __init__(self) -> None:
+        self._queue: deque[Expected] = deque()
+        self._boundaries = 0  # SYNC and QUERY entries: what a ReadyForQuery will answer
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def __iter__(self) -> Iterator[Expected]:
+        return iter(self._queue)
+
+    @property
+    def head(self) -> Expected | None:
+        return self._queue[0] if self._queue else None
+
+    @property
+    def boundaries(self) -> int:
+        """How many ReadyForQuery are still to come."""
+        return self._boundaries
+
+    def push(self, expected: Expected) -> None:
+        if expected.kind in (Kind.SYNC, Kind.QUERY):
+            self._boundaries += 1
+        self._queue.append(expected)
+
+    def pop(self) -> Expected:
+        expected = self._queue.popleft()
+        if expected.kind in (Kind.SYNC, Kind.QUERY):
+            self._boundaries -= 1
+        return expected
+
+    def fail(self) -> list[Expected]:
+        """The server reported an error: it ignores everything up to the next Sync (manual, 55.2.3).
+
+        Returns what will never be answered, the failed message first; names are put back to what they meant.
+        """
+        dropped: list[Expected] = []
+        while self._queue and self._queue[0].kind is not Kind.SYNC:
+            dropped.append(self.pop())
+        for expected in reversed(dropped):
+            if expected.undo is not None:
+                expected.undo.restore()
+        return dropped
+
+    def begin_copy_in(self) -> bool:
+        """The head's COPY wants data: Syncs that were sent before the data's end are ignored by the server.
+
+        Returns whether the end of the data has been sent already.
+        """
+        kept = deque([self._queue.popleft()])
+        ended = False
+        while self._queue:
+            expected = self._queue.popleft()
+            if expected.kind is Kind.COPY_END:
+                ended = True
+                break
+            if expected.kind is Kind.SYNC:
+                self._boundaries -= 1
+            else:
+                kept.append(expected)
+        self._queue.extendleft(reversed(kept))
+        return ended

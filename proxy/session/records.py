@@ -1,0 +1,123 @@
+"""The fields of the audit records that a session asks for (docs/contracts.md §5).
+
+One simple Query text is one statement here, however many it holds: it is decided, recorded and completed as a whole, and
+``rows`` counts those of all its results. In the extended protocol every Execute is one statement; a Parse is recorded
+only if it is refused, since it runs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.policy.decision import Allow, Decision, Deny
+from proxy.session.gate import Prospect
+from proxy.session.state import State
+from proxy.sql.facts import Analysis
+
+Fields = dict[str, object]
+
+
+def session_opened(state: State) -> Fields:
+    fields = _who(state)
+    fields["kind"] = state.who.kind
+    fields["tls"] = state.tls
+    return fields
+
+
+def session_refused(state: State, sqlstate: str, reason: str) -> Fields:
+    return {"client": state.client, "user": state.user, "connection": state.dbname, "sqlstate": sqlstate, "reason": reason}
+
+
+def session_closed(state: State, reason: str) -> Fields:
+    return {"session": state.id, "statements": state.statements, "reason": reason}
+
+
+def intended(state: State, prospect: Prospect, decision: Decision, approval: str = "") -> Fields:
+    parameters = prospect.parameter_texts()
+    fields = _who(state)
+    fields.update(_facts(prospect.analysis))
+    fields["statement"] = prospect.statement
+    fields["protocol"] = prospect.protocol
+    fields["decision"] = decision_word(decision)
+    fields["decision_id"] = prospect.decision_id
+    fields["reason"] = decision.reason
+    fields["rules"] = list(decision.rules)
+    fields["would"] = list(decision.would)
+    fields["bundle"] = prospect.context.bundle.digest
+    fields["catalog"] = prospect.context.catalog_digest
+    fields["approval"] = approval
+    fields["sql"] = prospect.text
+    fields["parameters"] = parameters
+    return fields
+
+
+def decision_word(decision: Decision) -> str:
+    if isinstance(decision, Allow):
+        return "allow"
+    return "deny" if isinstance(decision, Deny) else "approve"
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A statement that was forwarded and whose end has not been seen."""
+
+    statement: str
+    started: float
+    rows: int = 0
+    bytes: int = 0
+    masked_cells: int = 0
+    tag: str = ""
+    sqlstate: str = ""
+
+    def completed(self, state: State, outcome: str) -> Fields:
+        return completed(state, self.statement, outcome, running=self)
+
+
+def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "", running: Running | None = None) -> Fields:
+    done = running or Running(statement, state.now)
+    return {
+        "statement": statement,
+        "session": state.id,
+        "outcome": outcome,
+        "tag": done.tag,
+        "rows": done.rows,
+        "bytes": done.bytes,
+        "masked_cells": done.masked_cells,
+        "sqlstate": sqlstate or done.sqlstate,
+        "duration_us": max(0, round((state.now - done.started) * 1_000_000)),
+    }
+
+
+def _who(state: State) -> Fields:
+    who = state.who
+    return {
+        "session": state.id,
+        "subject": who.subject,
+        "issuer": who.issuer,
+        "connection": state.connection,
+        "database": state.database,
+        "client": state.client,
+        "application": state.application,
+        "run": state.run,
+    }
+
+
+def _facts(analysis: Analysis) -> Fields:
+    statements = analysis.statements
+    return {
+        "actions": actions(analysis),
+        "relations": relations(analysis),
+        "columns": sorted(set().union(*[f.columns for f in statements])),
+        "functions": sorted(set().union(*[f.functions for f in statements])),
+        "normalised": "; ".join([f.normalised for f in statements]),
+        "plan": analysis.plan.kind,
+        "masked": list(analysis.plan.masked),
+    }
+
+
+def actions(analysis: Analysis) -> list[str]:
+    return sorted(set().union(*[f.actions for f in analysis.statements]))
+
+
+def relations(analysis: Analysis) -> list[str]:
+    return sorted(set().union(*[f.reads | f.writes for f in analysis.statements]))

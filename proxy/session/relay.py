@@ -1,0 +1,331 @@
+"""A signed-in session: what the client asks is examined, decided, recorded and forwarded; replies come back in order.
+
+:mod:`requests` handles each message of the client, :mod:`replies` each message of the server; what both need is here:
+
+- *examine*: from a text to its analysis under the context in force. It may have to wait: for the analysis process, for
+  the catalog, for the names' probe. While something is waited for, the client's bytes stay in their buffer.
+- *forward*: record the intent, then send. There is no other way for a statement to the server.
+- *refuse*: answer like a server would. Where the server's transaction state is at stake it is made to fail too, by an
+  Execute of a portal that cannot exist, so that ReadyForQuery keeps telling the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy import errors
+from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient
+from proxy.errors import Refusal
+from proxy.policy.decision import Decision, Deny
+from proxy.session import records, standing
+from proxy.session.gate import Context, Gate, Prospect
+from proxy.session.hold import Holder
+from proxy.session.named import Named
+from proxy.session.names import Names, probe
+from proxy.session.pending import Expected, Kind, Pending
+from proxy.session.prepared import Portal, Prepared
+from proxy.session.records import Running
+from proxy.session.state import EndSession, State
+from proxy.sql.facts import Analysis
+from proxy.wire.backend import error_response
+from proxy.wire.frontend import SYNC_MESSAGE, Execute
+
+_PAUSE_ABOVE = 256 * 1024  # bytes of the client that are kept while an answer is awaited
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    text: str
+    analysis: Analysis
+    context: Context
+
+
+Then = Callable[["Examined | Refusal"], None]
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """What must be answered before the client's next message is looked at.
+
+    ``abandoned``: the answer is still due but no longer wanted; it is awaited all the same, so that it cannot be taken
+    for the answer to the next question.
+    """
+
+    what: str  # analysis | catalog | probe | drain | approval
+    resume: Callable[[], None]
+    abandoned: bool = False
+
+
+class Relay:
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.outbox = state.outbox
+        self.names = Names()
+        self.gate = Gate(state, self.names)
+        self.named = Named()
+        self.holder = Holder()
+        self.pending = Pending()
+        self.statements: dict[bytes, Prepared] = {}
+        self.portals: dict[bytes, Portal] = {}
+        self.status = b"I"
+        self.batch = 1  # counts Syncs and Queries
+        self.unsynced = False  # messages were forwarded since the last of them
+        self.executed = False  # … among them an Execute
+        self.skipping = False  # as a server after an error: until the client's Sync
+        self.copying_in = False
+        self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
+        self.waiting: Waiting | None = None
+        self.paused = False
+        self.draining = False
+        self.server_said_goodbye = False  # by a FATAL error, which the client has got
+        # A name that no client can have: it is drawn for this session and never leaves towards the client.
+        self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
+
+    # -- waiting
+
+    def wait(self, what: str, resume: Callable[[], None]) -> None:
+        self.waiting = Waiting(what, resume)
+
+    def resume(self) -> None:
+        """The answer is here: go on where the wait began."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and not waiting.abandoned:
+            waiting.resume()
+
+    def abandon_wait(self) -> None:
+        """The batch failed on the server: what is waited for concerns a message that the server will ignore."""
+        if self.waiting is None:
+            return
+        if self.waiting.what == "approval":
+            self.holder.abandon(self, "an earlier statement of the same pipeline failed")
+        elif self.waiting.what == "drain":
+            self.waiting = None
+        else:
+            self.waiting.abandoned = True
+
+    def check_backlog(self) -> None:
+        """Push back on a client that sends while an answer is awaited."""
+        waits = self.waiting is not None and self.waiting.what != "approval"  # there, a client that goes must be noticed
+        if waits and not self.paused and self.state.reader.waiting() > _PAUSE_ABOVE:
+            self.paused = True
+            self.outbox.add(PauseClient())
+        elif self.paused and not waits:
+            self.paused = False
+            self.outbox.add(ResumeClient())
+
+    # -- examine
+
+    def examine(self, sql: bytes, then: Then) -> None:
+        """Call ``then``, now or later, with the analysis of a text, or with why it cannot even be looked at."""
+        if refusal := standing.check(self.state):
+            then(refusal)
+            return
+        self._examine(sql, then, frozenset())
+
+    def _examine(self, sql: bytes, then: Then, tried: frozenset[str]) -> None:
+        context = self.gate.context()
+        if context.names_matter and self._learn_names(sql, then, tried):
+            return
+        context = self.gate.context()
+        if context.names_matter and context.catalog is None:
+            then(errors.undecidable("the catalog of the target is not known, so it is not known what the statement touches"))
+            return
+        text = self.gate.decode(sql, context)
+        if isinstance(text, Refusal):
+            then(text)
+            return
+        request = self.gate.request(text, context)
+        analysis = self.state.environment.analyses.get(request.key)
+        if analysis is None:
+            self.wait("analysis", lambda: self._analysed(sql, Examined(text, self._answer, context), then, tried))
+            self.outbox.add(Analyse(request))
+        else:
+            self._analysed(sql, Examined(text, analysis, context), then, tried)
+
+    _answer = Analysis(problem="no answer from the analysis")
+
+    def analysed(self, analysis: Analysis) -> None:
+        """The analysis that was waited for."""
+        if self.waiting is None or self.waiting.what != "analysis":
+            return
+        self._answer = analysis
+        self.resume()
+
+    def _analysed(self, sql: bytes, examined: Examined, then: Then, tried: frozenset[str]) -> None:
+        if examined.context is not self.gate.context():
+            self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
+        elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
+            self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
+        else:
+            then(examined)
+
+    def _learn_names(self, sql: bytes, then: Then, tried: frozenset[str]) -> bool:
+        """Find out what is not known about names, if that is possible here; whether something is waited for."""
+        gate, names = self.gate, self.names
+        no_catalog = gate.context().catalog is None
+        if not (no_catalog or gate.catalog_changed or names.path is None):
+            return False
+        if no_catalog and "catalog" not in tried:
+            self._refresh_catalog(lambda: self._examine(sql, then, tried | {"catalog"}))
+            return True
+        if self.unsynced:
+            return False  # neither probing nor waiting is possible before the client's Sync
+        if self.pending:
+            self.wait("drain", lambda: self._examine(sql, then, tried))
+            return True
+        # What a transaction has not committed, the worker's own session cannot see.
+        if gate.catalog_changed and self.status == b"I":
+            gate.catalog_changed = False
+            self._refresh_catalog(lambda: self._examine(sql, then, tried | {"catalog"}))
+            return True
+        if names.path is None and self.status != b"E" and "probe" not in tried:
+            self._probe(lambda: self._examine(sql, then, tried | {"probe"}))
+            return True
+        return False
+
+    def _refresh_catalog(self, then: Callable[[], None]) -> None:
+        self.wait("catalog", then)
+        self.outbox.add(RefreshCatalog(self.state.connection, self.state.database))
+
+    def _probe(self, then: Callable[[], None]) -> None:
+        self.wait("probe", then)
+        self.outbox.server.add(probe(self.own_name))
+        for kind in (Kind.PARSE, Kind.BIND, Kind.PROBE, Kind.CLOSE, Kind.SYNC):
+            self.pending.push(Expected(kind, swallow=True, silent=True))
+
+    # -- forward
+
+    def prospect(self, examined: Examined, protocol: str, message: bytes, portal: Portal | None = None) -> Prospect:
+        """A statement that is about to be decided."""
+        state = self.state
+        return Prospect(
+            state.new_id(), state.new_id(), protocol, examined.text, examined.analysis, examined.context, message, portal
+        )
+
+    def decide(self, prospect: Prospect) -> Decision:
+        decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction)
+        if isinstance(decision, Deny):
+            return decision
+        doubt = self.named.doubt(self, prospect)
+        return doubt if doubt is not None else decision
+
+    def intend(self, prospect: Prospect, decision: Decision, approval: str = "") -> None:
+        """Record what was decided about a statement. It is durable before anything else of this turn leaves."""
+        self.state.statements += 1
+        self.outbox.record("statement.intended", records.intended(self.state, prospect, decision, approval))
+
+    def started(self, prospect: Prospect) -> Expected:
+        """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
+        plan = prospect.analysis.plan
+        for facts in prospect.analysis.statements:
+            self.names.forwarded(facts)
+            self.gate.forwarded(facts)
+        self.named.forwarded(prospect)
+        self.sanitising = self.sanitising or plan.sanitise_errors
+        running = Running(prospect.statement, self.state.now)
+        kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
+        return Expected(
+            kind, running, target=prospect.portal, batch=self.batch, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"
+        )
+
+    def expect(self, expected: Expected) -> None:
+        """A message of the extended protocol was forwarded."""
+        self.unsynced = True
+        self.pending.push(expected)
+
+    def end_batch(self) -> int:
+        """A Sync or Query is forwarded; the number of the batch that it ends."""
+        self.unsynced = self.executed = False
+        self.batch += 1
+        return self.batch - 1
+
+    def transaction_ended(self, batch: int) -> None:
+        """ReadyForQuery says idle at the end of this batch: its portals are gone, and so is what only a transaction holds."""
+        for name in [name for name, portal in self.portals.items() if portal.batch <= batch]:
+            del self.portals[name]
+        if not self.pending and not self.unsynced:
+            self.names.idle()
+            self.sanitising = False
+            self.gate.schema_work = False
+
+    def complete(self, running: Running, outcome: str) -> None:
+        self.outbox.record("statement.completed", running.completed(self.state, outcome))
+
+    # -- refuse
+
+    def refuse(self, refusal: Refusal, *, simple: bool) -> None:
+        """Answer a Query (``simple``) or a message of the extended protocol with an error, as a server would.
+
+        Raises:
+            EndSession: the refusal is fatal.
+        """
+        if refusal.fatal:
+            raise EndSession(refusal.message, refusal)
+        reply = error_response(refusal)
+        settled = self.status != b"T" and not self.executed and not self.pending.boundaries
+        if simple:
+            self._refuse_query(reply, settled=settled and not self.pending)
+            return
+        if settled:
+            self.pending.push(Expected(Kind.LOCAL, reply=reply))
+            self.answer_local()
+        else:
+            self._poison(reply)
+        self.skipping = True
+
+    def _refuse_query(self, reply: bytes, *, settled: bool) -> None:
+        if settled:
+            self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
+            return
+        self._poison(reply)
+        self.outbox.server.add(SYNC_MESSAGE)
+        self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
+
+    def _poison(self, reply: bytes) -> None:
+        self.outbox.server.add(Execute(self.own_name).encode())
+        self.pending.push(Expected(Kind.POISON, reply=reply))
+
+    def answer_local(self) -> None:
+        """Deliver the gateway's own answers whose turn it is."""
+        while (head := self.pending.head) is not None and head.kind in (Kind.LOCAL, Kind.COPY_END):
+            self.outbox.client.add(head.reply)
+            self.pending.pop()
+
+    def deny(self, prospect: Prospect, decision: Decision, refusal: Refusal, *, outcome: str = "refused", approval: str = "") -> None:
+        """Record a statement that is not forwarded, and answer it."""
+        self.intend(prospect, decision, approval)
+        fields = records.completed(self.state, prospect.statement, outcome, sqlstate=refusal.sqlstate)
+        self.outbox.record("statement.completed", fields)
+        self.refuse(refusal, simple=prospect.protocol == "simple")
+
+    def deny_unseen(self, sql: bytes, refusal: Refusal, protocol: str) -> None:
+        """Record and answer a text that could not even be analysed."""
+        examined = Examined(sql.decode("utf-8", "backslashreplace"), Analysis(problem=refusal.message), self.gate.context())
+        decision = Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate)
+        self.deny(self.prospect(examined, protocol, b""), decision, refusal)
+
+    def drop(self, prospect: Prospect, decision: Decision, approval: str) -> None:
+        """Record a statement that was neither forwarded nor answered: nobody waits for it any more."""
+        self.intend(prospect, decision, approval)
+        self.outbox.record("statement.completed", records.completed(self.state, prospect.statement, "cancelled"))
+
+    def standing(self) -> Refusal | None:
+        return standing.check(self.state)
+
+    def is_idle(self) -> bool:
+        """Whether no statement is under way: a transaction may still be open."""
+        return not self.pending and not self.unsynced and self.waiting is None and not self.state.reader.waiting()
+
+    def close(self, reason: str) -> None:
+        """The session ends: nobody will see what becomes of what is under way."""
+        self.holder.close(self, reason)
+        for expected in self.pending:
+            if expected.running is not None:
+                self.complete(expected.running, "lost")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a statement that is sent now may find a transaction open."""
+        return self.status != b"I" or self.executed or self.pending.boundaries > 0
+

@@ -1,0 +1,328 @@
+"""What each message of the server leads to (manual, 55.2). ``HANDLERS`` is the table; what is not in it ends the session.
+
+Every reply is matched with the head of the queue of expected replies; one that does not fit is a surprise, and a surprise
+closes the session. Rows and the data of a COPY are handled in runs, without an object for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from proxy import errors
+from proxy.effects import Log
+from proxy.session import transform
+from proxy.session.pending import Expected, Kind
+from proxy.session.prepared import Portal, Prepared
+from proxy.session.records import Running
+from proxy.session.relay import Relay
+from proxy.session.state import EndSession
+from proxy.wire import backend, framing
+from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ReadyForQuery, RowDescription
+from proxy.wire.framing import FrameReader
+
+Handler = Callable[[Relay, Expected, FrameReader], None]
+
+
+def surprise(what: str) -> EndSession:
+    return EndSession(f"the server sent {what}", errors.internal())
+
+
+def pump(relay: Relay) -> None:
+    """Handle the server's messages until there is none left."""
+    reader = relay.state.server_reader
+    while True:
+        kind = reader.next()
+        if kind in (backend.DATA_ROW, backend.COPY_DATA):
+            _rows(relay, reader, kind)
+        elif kind == framing.CONTINUED:
+            _continued(relay, reader)
+        elif kind == framing.INCOMPLETE:
+            if not _stream(relay, reader):
+                return
+        elif kind < 0:
+            raise surprise("a message of impossible length")
+        elif kind in ANYTIME:
+            ANYTIME[kind](relay, reader)
+        elif kind in HANDLERS and relay.pending.head is not None:
+            HANDLERS[kind](relay, relay.pending.head, reader)
+            relay.answer_local()
+        else:
+            raise surprise(backend.NAMES.get(kind, "an unknown message"))
+
+
+def _body(reader: FrameReader) -> bytes:
+    return reader.buffer[reader.start + 5 : reader.stop]
+
+
+def _forward(relay: Relay, reader: FrameReader) -> None:
+    relay.outbox.client.slice(reader.buffer, reader.start, reader.stop)
+
+
+def _finish(relay: Relay, head: Expected, reader: FrameReader, *kinds: Kind) -> None:
+    """The head got its last reply."""
+    if head.kind not in kinds:
+        raise surprise(f"{backend.NAMES[reader.buffer[reader.start]]} in answer to {head.kind.name}")
+    relay.pending.pop()
+    if not head.swallow:
+        _forward(relay, reader)
+
+
+# -- rows
+
+
+def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
+    head = relay.pending.head
+    if head is not None and head.kind is Kind.PROBE and kind == backend.DATA_ROW:
+        relay.names.learn(DataRow.decode(_body(reader)))
+        return
+    running = _running(head)
+    count = reader.run()
+    running.bytes += reader.stop - reader.start
+    if kind == backend.DATA_ROW:
+        running.rows += count
+        if masker := _masker(relay, head):
+            data, masked = masker.rows(reader.buffer, reader.start, reader.stop)
+            running.masked_cells += masked
+            relay.outbox.client.add(data)
+            return
+    _forward(relay, reader)
+
+
+def _stream(relay: Relay, reader: FrameReader) -> bool:
+    """Pass on what is there of a row that nobody looks into; whether there was anything."""
+    kind, head = reader.peek(), relay.pending.head
+    if kind not in (backend.DATA_ROW, backend.COPY_DATA) or head is None or head.running is None:
+        return False
+    if kind == backend.DATA_ROW:
+        if _masker(relay, head):
+            return False
+        head.running.rows += 1
+    reader.stream()
+    _continued(relay, reader)
+    return True
+
+
+def _continued(relay: Relay, reader: FrameReader) -> None:
+    _running(relay.pending.head).bytes += reader.stop - reader.start
+    _forward(relay, reader)
+
+
+def _running(head: Expected | None) -> Running:
+    if head is None or head.running is None:
+        raise surprise("rows that nobody asked for")
+    return head.running
+
+
+def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
+    """The masker of the rows that are coming in; for an Execute it is made when the first of them arrives."""
+    if head is None or head.masker_known:
+        return head.masker if head is not None else None
+    head.masker_known = True
+    portal = head.target
+    if head.kind is Kind.EXECUTE and isinstance(portal, Portal):
+        columns = portal.result_columns()
+        if columns is not None:
+            head.masker = _masker_of(relay, columns)
+        elif portal.prepared.analysis.plan.kind == "result":
+            raise surprise("rows whose columns were not described")
+    return head.masker
+
+
+def _masker_of(relay: Relay, columns: tuple[backend.ResultColumn, ...]) -> transform.Masker | None:
+    masks = relay.gate.context().masks.by_column
+    if not masks:
+        return None
+    return transform.masker(columns, masks, relay.state.bundle().hash_key(relay.state.connection))
+
+
+# -- replies to one message
+
+
+def on_parse_complete(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    _finish(relay, head, reader, Kind.PARSE)
+
+
+def on_bind_complete(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    _finish(relay, head, reader, Kind.BIND)
+
+
+def on_close_complete(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    _finish(relay, head, reader, Kind.CLOSE)
+
+
+def on_parameter_description(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    if head.kind is not Kind.DESCRIBE:
+        raise surprise("ParameterDescription that nobody asked for")
+    if isinstance(head.target, Prepared):
+        head.target.types = backend.ParameterDescription.decode(_body(reader)).types
+    _forward(relay, reader)
+
+
+def on_row_description(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    columns = RowDescription.decode(_body(reader)).columns
+    if head.kind is Kind.QUERY:
+        head.masker, head.masker_known = _masker_of(relay, columns), True
+        _forward(relay, reader)
+        return
+    if head.target is not None:
+        head.target.columns = columns
+    _finish(relay, head, reader, Kind.DESCRIBE)
+
+
+def on_no_data(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    if head.target is not None:
+        head.target.columns = ()
+    _finish(relay, head, reader, Kind.DESCRIBE)
+
+
+def on_command_complete(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    if head.kind is Kind.PROBE:
+        relay.pending.pop()
+        return
+    complete, running = CommandComplete.decode(_body(reader)), _running(head)
+    running.tag = complete.tag
+    if not complete.tag.startswith(("SELECT", "FETCH")):  # those rows were counted as they came
+        running.rows = max(running.rows, complete.rows) if head.kind is Kind.EXECUTE else running.rows + complete.rows
+    _statement_done(relay, head, reader)
+
+
+def on_statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    """EmptyQueryResponse or PortalSuspended."""
+    _statement_done(relay, head, reader)
+
+
+def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    relay.copying_in = False
+    if head.kind is Kind.QUERY:
+        head.masker, head.masker_known = None, False  # the next result of the same Query describes itself
+        _forward(relay, reader)
+        return
+    running = _running(head)
+    _finish(relay, head, reader, Kind.EXECUTE)
+    relay.complete(running, "ok")
+
+
+# -- COPY
+
+
+def on_copy_in(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    _running(head)
+    relay.copying_in = not relay.pending.begin_copy_in()
+    _forward(relay, reader)
+
+
+def on_copy_out(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    _running(head)
+    _forward(relay, reader)
+
+
+# -- errors and the end of a batch
+
+
+def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    ready = ReadyForQuery.decode(_body(reader))
+    _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)
+    relay.status = ready.status
+    relay.copying_in = False
+    if head.running is not None:
+        relay.complete(head.running, "error" if head.running.sqlstate else "ok")
+    if ready.status == b"I":
+        relay.transaction_ended(head.batch)
+
+
+def on_error(relay: Relay, reader: FrameReader) -> None:
+    fields, head = ErrorFields.decode(_body(reader)), relay.pending.head
+    if fields.fatal:
+        # The session ends with it; ServerGone follows. What was under way gets recorded as lost then.
+        relay.server_said_goodbye = True
+        if head is not None and head.running is not None:
+            head.running.sqlstate = fields.sqlstate
+        _tell(relay, fields, head, b"E")
+        return
+    if head is None:
+        raise surprise("an ErrorResponse that nothing caused")
+    relay.copying_in = False
+    relay.names.failed()
+    if head.kind is Kind.POISON:
+        relay.outbox.client.add(head.reply)
+    elif head.silent:
+        relay.outbox.add(Log("warning", "probe.failed", {"session": relay.state.id, "sqlstate": fields.sqlstate}))
+    else:
+        _tell(relay, fields, head, b"E")
+    if head.running is not None:
+        head.running.sqlstate = fields.sqlstate
+    if head.kind is not Kind.QUERY:
+        _abandon_batch(relay, head)
+    relay.answer_local()
+
+
+def _abandon_batch(relay: Relay, failed: Expected) -> None:
+    for dropped in relay.pending.fail():
+        if dropped.running is not None:
+            relay.complete(dropped.running, "error" if dropped is failed else "cancelled")
+    if relay.pending.head is None:
+        # The client's Sync has not come yet: until then the server ignores everything, and so do we.
+        relay.skipping = True
+        relay.abandon_wait()
+
+
+def _tell(relay: Relay, fields: ErrorFields, head: Expected | None, kind: bytes) -> None:
+    if relay.sanitising or (head is not None and head.sanitise):
+        fields = transform.sanitise(fields)
+    elif head is not None and head.rewritten:
+        fields = transform.without_position(fields)
+    else:
+        _forward(relay, relay.state.server_reader)
+        return
+    relay.outbox.client.add(fields.encode(kind))
+
+
+# -- at any time
+
+
+def on_notice(relay: Relay, reader: FrameReader) -> None:
+    head = relay.pending.head
+    if head is None or not head.silent:
+        _tell(relay, ErrorFields.decode(_body(reader)), head, b"N")
+
+
+def on_parameter_status(relay: Relay, reader: FrameReader) -> None:
+    status = ParameterStatus.decode(_body(reader))
+    known = relay.state.parameters
+    relay.names.reported(status.name, known.get(status.name) != status.value)
+    known[status.name] = status.value
+    if status.name == "application_name":
+        relay.state.application = status.value
+    _forward(relay, reader)
+
+
+def on_notification(relay: Relay, reader: FrameReader) -> None:
+    if relay.gate.context().masks.by_column:
+        notification = NotificationResponse.decode(_body(reader))
+        relay.outbox.client.add(transform.without_payload(notification).encode())
+    else:
+        _forward(relay, reader)
+
+
+ANYTIME: Mapping[int, Callable[[Relay, FrameReader], None]] = {
+    backend.ERROR_RESPONSE: on_error,
+    backend.NOTICE_RESPONSE: on_notice,
+    backend.PARAMETER_STATUS: on_parameter_status,
+    backend.NOTIFICATION_RESPONSE: on_notification,
+}
+
+HANDLERS: Mapping[int, Handler] = {
+    backend.PARSE_COMPLETE: on_parse_complete,
+    backend.BIND_COMPLETE: on_bind_complete,
+    backend.CLOSE_COMPLETE: on_close_complete,
+    backend.PARAMETER_DESCRIPTION: on_parameter_description,
+    backend.ROW_DESCRIPTION: on_row_description,
+    backend.NO_DATA: on_no_data,
+    backend.COMMAND_COMPLETE: on_command_complete,
+    backend.EMPTY_QUERY_RESPONSE: on_statement_done,
+    backend.PORTAL_SUSPENDED: on_statement_done,
+    backend.COPY_IN_RESPONSE: on_copy_in,
+    backend.COPY_OUT_RESPONSE: on_copy_out,
+    backend.COPY_DONE: on_copy_out,
+    backend.READY_FOR_QUERY: on_ready,
+}

@@ -1,0 +1,260 @@
+"""What each message of the client leads to (manual, 55.2.2 to 55.2.4). ``HANDLERS`` is the table; what is not in it ends the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from proxy import errors
+from proxy.errors import Refusal
+from proxy.policy.decision import Deny, RequireApproval
+from proxy.session import forward, gate
+from proxy.session.gate import Prospect, forwarded_text
+from proxy.session.names import need_names
+from proxy.session.pending import Expected, Kind, Undo
+from proxy.session.prepared import Portal, Prepared
+from proxy.session.relay import Examined, Relay
+from proxy.session.state import EndSession
+from proxy.wire import framing, frontend
+from proxy.wire.frontend import Bind, Close, Describe, Execute, Parse, Query
+
+Handler = Callable[[Relay, bytes], None]
+
+
+def pump(relay: Relay) -> None:
+    """Handle the client's messages until there is none left, or something must be waited for."""
+    reader = relay.state.reader
+    while relay.waiting is None:
+        kind = reader.next()
+        if kind == framing.INCOMPLETE:
+            if reader.peek() != frontend.COPY_DATA or relay.skipping:
+                return
+            # The data of a COPY is passed on as it comes.
+            reader.stream()
+            kind = framing.CONTINUED
+        if kind == framing.CONTINUED or (kind == frontend.COPY_DATA and not relay.skipping):
+            if kind == frontend.COPY_DATA:
+                reader.run()
+            relay.outbox.server.slice(reader.buffer, reader.start, reader.stop)
+            continue
+        if kind < 0:
+            raise EndSession("malformed message", errors.protocol_violation("invalid message length"))
+        handler = HANDLERS.get(kind)
+        if handler is None:
+            raise EndSession("unknown message", errors.protocol_violation(f"invalid frontend message type {kind}"))
+        if relay.skipping and kind not in (frontend.SYNC, frontend.TERMINATE):
+            continue
+        handler(relay, reader.buffer[reader.start + 5 : reader.stop])
+    relay.holder.check_queue(relay)
+
+
+def pass_on(relay: Relay) -> None:
+    """The message that was read goes to the server as it came."""
+    reader = relay.state.reader
+    relay.outbox.server.slice(reader.buffer, reader.start, reader.stop)
+
+
+def received(relay: Relay) -> bytes:
+    reader = relay.state.reader
+    return reader.buffer[reader.start : reader.stop]
+
+
+# -- simple protocol
+
+
+def on_query(relay: Relay, body: bytes) -> None:
+    sql, message = Query.decode(body).sql, received(relay)
+
+    def examined(result: Examined | Refusal) -> None:
+        if isinstance(result, Refusal):
+            relay.deny_unseen(sql, result, "simple")
+        else:
+            settle(relay, relay.prospect(result, "simple", message))
+
+    relay.examine(sql, examined)
+
+
+def settle(relay: Relay, prospect: Prospect) -> None:
+    """Decide about a statement, and do what was decided."""
+    decision = relay.decide(prospect)
+    if isinstance(decision, Deny):
+        relay.deny(prospect, decision, gate.refusal(decision, prospect.analysis, prospect.decision_id))
+    elif isinstance(decision, RequireApproval):
+        relay.holder.begin(relay, prospect, decision)
+    else:
+        forward.run(relay, prospect, decision)
+
+
+def on_function_call(relay: Relay, body: bytes) -> None:
+    relay.deny_unseen(b"", errors.undecidable("FunctionCall messages are not supported", hint="Use SELECT function(…)."), "simple")
+
+
+# -- extended protocol
+
+
+def on_parse(relay: Relay, body: bytes) -> None:
+    parse, message = Parse.decode(body), received(relay)
+
+    def examined(result: Examined | Refusal) -> None:
+        if isinstance(result, Refusal):
+            relay.deny_unseen(parse.sql, result, "extended")
+            return
+        prospect = relay.prospect(result, "extended", b"")
+        decision = relay.decide(prospect)
+        if isinstance(decision, Deny):
+            relay.deny(prospect, decision, gate.refusal(decision, result.analysis, prospect.decision_id))
+        else:
+            _parse(relay, parse, message, result)
+
+    relay.examine(parse.sql, examined)
+
+
+def _parse(relay: Relay, parse: Parse, message: bytes, examined: Examined) -> None:
+    analysis = examined.analysis
+    text = forwarded_text(analysis, examined.text)
+    prepared = Prepared(parse.name, parse.sql, examined.text, parse.parameter_types, analysis, examined.context.key, text)
+    scan = analysis.plan.kind == "scan"
+    if scan:
+        message = Parse(parse.name, relay.gate.encode(text), parse.parameter_types).encode()
+    relay.outbox.server.add(message)
+    undo = Undo(relay.statements, parse.name, relay.statements.get(parse.name))
+    relay.statements[parse.name] = prepared
+    relay.expect(Expected(Kind.PARSE, undo=undo, sanitise=analysis.plan.sanitise_errors, rewritten=scan))
+
+
+def on_bind(relay: Relay, body: bytes) -> None:
+    bind, message = Bind.decode(body), received(relay)
+    if relay.named.forget_parsed:
+        relay.named.forget_parsed = False
+        for name in [name for name in relay.statements if name]:
+            del relay.statements[name]
+    prepared = relay.statements.get(bind.statement)
+    if prepared is None:
+        told = bind.statement.decode("utf-8", "replace")
+        said = f'prepared statement "{told}" does not exist' if told else "unnamed prepared statement does not exist"
+        relay.refuse(Refusal("26000", said), simple=False)
+        return
+
+    def fresh(refusal: Refusal | None) -> None:
+        if refusal is not None:
+            relay.refuse(refusal, simple=False)
+        else:
+            _bind(relay, prepared, bind, message)
+
+    freshen(relay, prepared, fresh)
+
+
+def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:
+    relay.outbox.server.add(message)
+    undo = Undo(relay.portals, bind.portal, relay.portals.get(bind.portal))
+    relay.portals[bind.portal] = Portal(prepared, bind, relay.batch)
+    plan = prepared.analysis.plan
+    relay.expect(Expected(Kind.BIND, undo=undo, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"))
+
+
+def freshen(relay: Relay, prepared: Prepared, then: Callable[[Refusal | None], None]) -> None:
+    """See that a prepared statement's analysis holds under the context in force; ``then`` gets why it does not."""
+    names_known = relay.names.path is not None or not relay.gate.context().names_matter
+    if prepared.key == relay.gate.context().key and names_known and not relay.gate.catalog_changed:
+        then(None)
+        return
+
+    def examined(result: Examined | Refusal) -> None:
+        if isinstance(result, Refusal):
+            then(result)
+            return
+        if result.context.names_matter and relay.names.path is None and need_names(result.analysis.statements):
+            reason = "an earlier statement of the same pipeline or transaction may have changed what names mean"
+            then(errors.undecidable(reason, hint="Send it again after the pipeline's Sync."))
+            return
+        if forwarded_text(result.analysis, result.text) != prepared.forwarded or result.analysis.plan.kind == "refuse":
+            reason = "masks, tables or names changed since the statement was prepared"
+            then(errors.undecidable(reason, hint="Prepare it again."))
+            return
+        prepared.analysis, prepared.key = result.analysis, result.context.key
+        then(None)
+
+    relay.examine(prepared.sql, examined)
+
+
+def on_execute(relay: Relay, body: bytes) -> None:
+    execute, message = Execute.decode(body), received(relay)
+    portal = relay.portals.get(execute.portal)
+    if portal is None:
+        name = execute.portal.decode("utf-8", "replace")
+        relay.refuse(Refusal("34000", f'portal "{name}" does not exist'), simple=False)
+        return
+
+    def fresh(refusal: Refusal | None) -> None:
+        prepared = portal.prepared
+        examined = Examined(prepared.text, prepared.analysis, relay.gate.context())
+        prospect = relay.prospect(examined, "extended", message, portal)
+        if refusal is None and (refusal := relay.standing()) is None:
+            settle(relay, prospect)
+        else:
+            relay.deny(prospect, Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate), refusal)
+
+    freshen(relay, portal.prepared, fresh)
+
+
+def on_describe(relay: Relay, body: bytes) -> None:
+    describe = Describe.decode(body)
+    target = relay.statements.get(describe.name) if describe.kind == b"S" else relay.portals.get(describe.name)
+    pass_on(relay)
+    relay.expect(Expected(Kind.DESCRIBE, target=target))
+
+
+def on_close(relay: Relay, body: bytes) -> None:
+    close = Close.decode(body)
+    names: dict[bytes, Prepared] | dict[bytes, Portal] = relay.statements if close.kind == b"S" else relay.portals
+    undo = Undo(names, close.name, names.pop(close.name, None))
+    pass_on(relay)
+    relay.expect(Expected(Kind.CLOSE, undo=undo))
+
+
+def on_sync(relay: Relay, body: bytes) -> None:
+    pass_on(relay)
+    relay.skipping = False
+    if not relay.copying_in:  # a server that waits for a COPY's data ignores it (manual, 55.2.6)
+        relay.pending.push(Expected(Kind.SYNC, batch=relay.end_batch()))
+
+
+def on_flush(relay: Relay, body: bytes) -> None:
+    pass_on(relay)
+
+
+# -- COPY and the end
+
+
+def on_copy_end(relay: Relay, body: bytes) -> None:
+    pass_on(relay)
+    if relay.copying_in:
+        relay.copying_in = False
+    else:
+        relay.pending.push(Expected(Kind.COPY_END))
+        relay.answer_local()
+
+
+def on_copy_data(relay: Relay, body: bytes) -> None:
+    """Only reached while the batch is skipped: the data of a COPY that failed."""
+
+
+def on_terminate(relay: Relay, body: bytes) -> None:
+    pass_on(relay)
+    raise EndSession("client terminated")
+
+
+HANDLERS: Mapping[int, Handler] = {
+    frontend.QUERY: on_query,
+    frontend.PARSE: on_parse,
+    frontend.BIND: on_bind,
+    frontend.EXECUTE: on_execute,
+    frontend.DESCRIBE: on_describe,
+    frontend.CLOSE: on_close,
+    frontend.SYNC: on_sync,
+    frontend.FLUSH: on_flush,
+    frontend.COPY_DATA: on_copy_data,
+    frontend.COPY_DONE: on_copy_end,
+    frontend.COPY_FAIL: on_copy_end,
+    frontend.FUNCTION_CALL: on_function_call,
+    frontend.TERMINATE: on_terminate,
+}

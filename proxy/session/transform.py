@@ -1,0 +1,60 @@
+"""What replies lose on their way to the client: masked cells, and free text that could hold a masked value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.policy.masks import Mask, mask_cell
+from proxy.wire.backend import ErrorFields, NotificationResponse, ResultColumn
+from proxy.wire.conditions import condition
+from proxy.wire.rows import rewrite_rows
+
+# Severity, SQLSTATE, and the names of schema, table, column, data type and constraint (manual, 55.8).
+_KEPT_FIELDS = ("S", "V", "C", "s", "t", "c", "d", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class Masker:
+    """Masks the cells of one result. Columns are found by their origin, so aliases and renames do not matter."""
+
+    columns: tuple[int, ...]
+    masks: tuple[tuple[Mask, int, int], ...]  # mask, type oid, format
+    key: bytes
+
+    def rows(self, buffer: bytes, start: int, stop: int) -> tuple[bytes, int]:
+        """The DataRow messages ``buffer[start:stop]`` with masked cells, and how many were masked."""
+        return rewrite_rows(buffer, start, stop, self.columns, self._cell)
+
+    def _cell(self, k: int, value: bytes) -> bytes | None:
+        mask, type_oid, code = self.masks[k]
+        return mask_cell(mask, type_oid, code, value, self.key)
+
+
+def masker(columns: tuple[ResultColumn, ...], masks: Mapping[tuple[int, int], Mask], key: bytes) -> Masker | None:
+    """The masker of a result with these columns; ``None`` if none of them is masked."""
+    found = [
+        (number, (mask, column.type_oid, column.format))
+        for number, column in enumerate(columns)
+        if column.table and (mask := masks.get((column.table, column.attribute))) is not None
+    ]
+    if not found:
+        return None
+    return Masker(tuple(number for number, _ in found), tuple(cell for _, cell in found), key)
+
+
+def sanitise(fields: ErrorFields) -> ErrorFields:
+    """SQLSTATE, severity and object names stay; the message becomes the condition's name, everything else goes."""
+    kept = {kind: fields.fields[kind] for kind in _KEPT_FIELDS if kind in fields.fields}
+    kept["M"] = condition(fields.sqlstate).encode()
+    return ErrorFields(kept)
+
+
+def without_position(fields: ErrorFields) -> ErrorFields:
+    """A position in a text that the client did not write would mislead it."""
+    return ErrorFields({kind: value for kind, value in fields.fields.items() if kind != "P"})
+
+
+def without_payload(notification: NotificationResponse) -> NotificationResponse:
+    """Who sent a notification, and on which channel; a payload has no origin that could be checked against masks."""
+    return NotificationResponse(notification.process_id, notification.channel, b"")
