@@ -21,7 +21,17 @@ from django.utils import timezone
 from rest_framework.authtoken.models import TokenProxy
 
 from controlplane import services, workers
-from controlplane.admin_base import Checkboxes, ReadOnlyAdmin, ServiceForm, ServiceModelAdmin, show_secret, user_forms
+from controlplane.admin_base import (
+    Checkboxes,
+    PasswordInput,
+    ReadOnlyAdmin,
+    Select,
+    ServiceForm,
+    ServiceModelAdmin,
+    TextInput,
+    show_secret,
+    user_forms,
+)
 from controlplane.models import (
     ApiKey,
     BundleVersion,
@@ -116,6 +126,7 @@ class KeyForm(forms.Form):
         coerce=int,
         choices=[(30, "30 days"), (90, "90 days"), (365, "one year"), (0, "until it is revoked")],
         initial=90,
+        widget=Select,
     )
 
 
@@ -196,7 +207,7 @@ class ConnectionForm(ServiceForm):
     password = forms.CharField(
         required=False,
         strip=False,
-        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        widget=PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Kept encrypted, given to enrolled workers only. Empty: stays as it is.",
     )
 
@@ -336,7 +347,7 @@ class EnrolmentTokenAdmin(ServiceModelAdmin):
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=63, help_text="What the token is for, e.g. the host's name.")
+    name = forms.CharField(max_length=63, widget=TextInput, help_text="What the token is for, e.g. the host's name.")
 
 
 @admin.register(BundleVersion)

@@ -8,8 +8,10 @@ from django import forms
 from django.apps import apps
 from django.contrib import messages
 from django.contrib.auth import forms as auth_forms
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import JSONField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
@@ -18,26 +20,36 @@ from controlplane import services
 BaseAdminSite: Any
 PlainModelAdmin: Any
 Checkboxes: Any
+PasswordInput: Any
+Select: Any
+TextInput: Any
 
 if apps.is_installed("unfold"):
     from unfold import forms as user_forms
     from unfold.admin import ModelAdmin as PlainModelAdmin
     from unfold.sites import UnfoldAdminSite as BaseAdminSite
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
+    from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+    from unfold.widgets import UnfoldAdminSelectWidget as Select
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 else:
     from django.contrib.admin import AdminSite as BaseAdminSite
     from django.contrib.admin import ModelAdmin as PlainModelAdmin
     from django.forms import CheckboxSelectMultiple as Checkboxes
+    from django.forms import PasswordInput, Select, TextInput
 
     user_forms = auth_forms
 
 __all__ = [
     "BaseAdminSite",
     "Checkboxes",
+    "PasswordInput",
     "PlainModelAdmin",
     "ReadOnlyAdmin",
+    "Select",
     "ServiceForm",
     "ServiceModelAdmin",
+    "TextInput",
     "show_secret",
     "user_forms",
 ]
@@ -60,6 +72,12 @@ class ServiceModelAdmin(PlainModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     warn_unsaved_form = True
     compressed_fields = False
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(db_field, (ArrayField, JSONField)) and field is not None:
+            field.widget.attrs["rows"] = 2 if isinstance(db_field, ArrayField) else 4
+        return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         form.before = services.stored_snapshot(obj)

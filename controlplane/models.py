@@ -229,7 +229,7 @@ class Connection(models.Model):
         models.CharField(max_length=63, validators=[validators.database_pattern]),
         default=list,
         blank=True,
-        help_text="Other databases of that server, asked for as dbname=NAME/database; * and ? are wildcards.",
+        help_text="Other databases of that server, asked for as dbname=NAME/database, separated by commas; * and ? are wildcards.",
     )
     user = models.CharField(
         max_length=63, validators=[validators.printable], help_text="The role that Tidegate connects as. Never a superuser."
@@ -264,7 +264,7 @@ class Connection(models.Model):
         models.CharField(max_length=130, validators=[validators.function_name]),
         default=list,
         blank=True,
-        help_text="Functions taken as harmless, as schema.name.",
+        help_text="Functions taken as harmless, as schema.name, separated by commas.",
     )
     derived_use = models.CharField(
         max_length=4,

@@ -176,6 +176,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Who may connect where, with what, what is masked, denied or held; and the workers' own endpoints.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "ENUM_NAME_OVERRIDES": {
+        "Outcome": "controlplane.models.OUTCOMES",
+        "RuleOutcome": "policies.models.StatementRule.OUTCOMES",
+        "Default": "controlplane.models.Connection.DEFAULTS",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -203,5 +208,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_SYMBOL": "waves",
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/tidegate/mark.svg"}],
     "STYLES": ["/static/tidegate/admin.css"],
+    "SCRIPTS": ["/static/tidegate/admin.js"],
 }
