@@ -178,7 +178,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "ENUM_NAME_OVERRIDES": {
         "Outcome": "controlplane.models.OUTCOMES",
-        "RuleOutcome": "policies.models.StatementRule.OUTCOMES",
         "Default": "controlplane.models.Connection.DEFAULTS",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
@@ -18,5 +16,6 @@ urlpatterns = [
     path("password", views.PasswordView.as_view(), name="password_change"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("controlplane.api_urls")),
+    path("approvals/", include("approvals.urls")),
+    path("audit/", include("audit.urls")),
 ]
-urlpatterns += [path(f"{app}/", include(f"{app}.urls")) for app in ("approvals", "audit") if find_spec(f"{app}.urls")]

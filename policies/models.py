@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from controlplane import validators
-from controlplane.models import Connection, Subject
+from controlplane.models import OUTCOMES, Connection, Subject
 from policies import rules
 
 
@@ -51,8 +51,6 @@ class MaskingRule(models.Model):
 
 class StatementRule(models.Model):
     """A condition on statements and what follows: deny wins over approval, approval over allow."""
-
-    OUTCOMES = [("deny", "deny"), ("approve", "ask for approval"), ("allow", "allow")]
 
     name = models.CharField(max_length=100, unique=True, validators=[validators.printable])
     when = models.JSONField(default=dict, blank=True, help_text='Conditions that must all hold, e.g. {"actions": ["drop", "truncate"]}.')

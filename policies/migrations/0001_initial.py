@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, unique=True, validators=[controlplane.validators.printable])),
                 ('when', models.JSONField(blank=True, default=dict, help_text='Conditions that must all hold, e.g. {"actions": ["drop", "truncate"]}.')),
-                ('then', models.CharField(choices=[('deny', 'deny'), ('approve', 'ask for approval'), ('allow', 'allow')], max_length=7)),
+                ('then', models.CharField(choices=[('deny', 'deny'), ('allow', 'allow'), ('approve', 'ask for approval')], max_length=7)),
                 ('message', models.CharField(blank=True, help_text='Shown to the agent.', max_length=300, validators=[controlplane.validators.printable])),
                 ('shadow', models.BooleanField(default=False, help_text='Recorded as "would have denied", not enforced.')),
                 ('workflow', models.ForeignKey(blank=True, help_text='Who is asked.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rules', to='approvals.workflow')),
