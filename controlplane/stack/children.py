@@ -63,7 +63,7 @@ def web(layout: Layout, environment: Mapping[str, str]) -> GuardedProcess:
     """gunicorn with threads: workers hold a request each for as long as the bundle does not change."""
     command = [sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", f"{LOOPBACK}:{layout.ports.control}"]
     command += ["--worker-class", "gthread", "--workers", "2", "--threads", "24", "--timeout", "60", "--graceful-timeout", "5"]
-    command += ["--no-control-socket", "--log-level", "warning"]
+    command += ["--preload", "--no-control-socket", "--log-level", "warning"]  # Django is imported once, then forked
     return GuardedProcess("web", command, log=layout.log("web"), environment=environment, directory=ROOT, grace=10)
 
 

@@ -144,11 +144,11 @@ class Supervisor:
         web.wait_ready(lambda: green(f"{self.layout.control_url}/healthz"), 60)
         self.say(f"control plane: {self.layout.control_url}")
         self._start(worker)
-        self._start(beat)
         queue.wait_ready(preparation.celery_answers, 60)
-        self.say("queue: Celery worker and beat")
         worker.wait_ready(lambda: green(self.layout.worker_health_url), 60)
         self.say(f"proxy worker: {LOOPBACK}:{self.layout.ports.proxy}, {self.layout.processes} process(es)")
+        self._start(beat)  # last: nothing is due yet, and it would take the processor from the others
+        self.say("queue: Celery worker and beat")
 
     def _start(self, process: GuardedProcess) -> None:
         self.started.append(process)
