@@ -19,8 +19,8 @@ EMAILS = ["ann@example.com", "a.b+c@mail.example.co.uk", "no address", "@", "a@b
     "a b@c.de", "u@h.museum"]
 CARDS = ["4111 1111 1111 1111", "4111111111111111", "3782-822463-10005", "4111 1111 1111 11-11", "411", "4111  1111 1111 1111",
     "4111111111111111x"]
-TEXTS = ["", "a", "ab", "abcd", "Müller-Lüdenscheidt", "日本語のテキスト", "  padded  ", "tab\there", "line\nbreak", "it's \\ here", "😀😀😀😀😀😀"]
-EMAILS += ["a b@c.de", "u@h.museum"]
+TEXTS = ["", "a", "ab", "abcd", "Müller-Lüdenscheidt", "日本語のテキスト", "  padded  ", "tab\there", "line\nbreak", "it's \\ here"]
+TEXTS += ["😀😀😀😀😀😀"]
 NUMBERS = ["0", "1", "-1", "499", "500", "501", "-500", "1499", "1500", "2500", "32767", "-32768"]
 
 # name of the case -> (type as it is written in CREATE TABLE, values)
