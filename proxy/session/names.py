@@ -83,7 +83,7 @@ def probe(name: bytes) -> bytes:
 
     The extended protocol, because a simple Query would destroy the client's unnamed statement.
     """
-    messages = (Parse(name, _PROBE), Bind(name, name), Execute(name), Close(b"S", name))
+    messages = (Parse(name, _PROBE), Bind(name, name), Execute(name), Close(b"P", name), Close(b"S", name))
     return b"".join([message.encode() for message in messages]) + SYNC_MESSAGE
 
 

@@ -79,8 +79,9 @@ class Relay:
         self.paused = False
         self.draining = False
         self.server_said_goodbye = False  # by a FATAL error, which the client has got
-        # A name that no client can have: it is drawn for this session and never leaves towards the client.
+        # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
+        self.no_name = self.own_name + b"-none"
 
     # -- waiting
 
@@ -191,7 +192,7 @@ class Relay:
     def _probe(self, then: Callable[[], None]) -> None:
         self.wait("probe", then)
         self.outbox.server.add(probe(self.own_name))
-        for kind in (Kind.PARSE, Kind.BIND, Kind.PROBE, Kind.CLOSE, Kind.SYNC):
+        for kind in (Kind.PARSE, Kind.BIND, Kind.PROBE, Kind.CLOSE, Kind.CLOSE, Kind.SYNC):
             self.pending.push(Expected(kind, swallow=True, silent=True))
 
     # -- forward
@@ -283,7 +284,7 @@ class Relay:
         self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
 
     def _poison(self, reply: bytes) -> None:
-        self.outbox.server.add(Execute(self.own_name).encode())
+        self.outbox.server.add(Execute(self.no_name).encode())
         self.pending.push(Expected(Kind.POISON, reply=reply))
 
     def answer_local(self) -> None:
