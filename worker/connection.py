@@ -16,13 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from proxy.session.session import Session
+from typing import Any, cast
 
 from proxy import effects, events
 from proxy.policy.bundle import Connection
 from proxy.session.environment import Environment
+from proxy.session.session import Session
 from worker import upstream
 from worker.analysis_pool import AnalysisPool
 from worker.approvals import Approvals, Waiting
@@ -77,8 +76,8 @@ class Conversation(asyncio.Protocol):
 
     # -- the client's side (asyncio calls these) -----------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", made)  # uvloop's transports have the methods, not the base class
         self._client = transport
         self._client_open = True
         upstream.keep_alive(transport)

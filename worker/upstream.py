@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, cast
 
 from proxy.policy.bundle import Connection
 
@@ -40,8 +40,7 @@ class Link(asyncio.Protocol):
         self._answer: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transports have the methods, not the base class
 
     def data_received(self, data: bytes) -> None:
         if self._answer is not None:
