@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from proxy.sql.bodies import Outcome, follow
 from proxy.sql.catalog import Catalog
-from proxy.sql.classify import TRANSACTION, changes_names
+from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, normalise, parse
@@ -155,6 +155,7 @@ def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, 
         opaque_functions=frozenset(outcome.opaque),
         without_where=any(one.without_where for one in everyone),
         names_change=changes_names(kind, node) or outcome.names_change,
+        reading_changes=changes_reading(kind, node) or bool(outcome.opaque) or any(one.setting_calls for one in everyone),
         runs_prepared=reader.runs_prepared,
         schema_changes=bool(outcome.opaque) or action in ("do", "call") or not actions.isdisjoint(("create", "alter", "drop")),
         transaction=TRANSACTION.get(node.get("kind", ""), "") if kind == "TransactionStmt" else "",

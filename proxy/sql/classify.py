@@ -46,6 +46,8 @@ TRANSACTION = {
 
 # Settings by which names or rights change their meaning.
 _NAMING = frozenset({"search_path", "role", "session_authorization"})
+# Settings by which the same bytes become another statement. SET NAMES sets the first.
+_READING = frozenset({"client_encoding", "standard_conforming_strings"})
 
 
 def action_of(kind: str, node: Node) -> str:
@@ -77,6 +79,13 @@ def changes_names(kind: str, node: Node) -> bool:
     if kind == "DiscardStmt":
         return node.get("target", "") in ("", "DISCARD_ALL", "DISCARD_TEMP")
     return kind in _RENAMING or _is_temporary(node)
+
+
+def changes_reading(kind: str, node: Node) -> bool:
+    """Whether the server may read later texts in another way: another encoding, or backslashes in string constants."""
+    if kind == "VariableSetStmt":
+        return node.get("kind") == "VAR_RESET_ALL" or str(node.get("name", "")).lower() in _READING
+    return kind in ("DoStmt", "CallStmt") or (kind == "DiscardStmt" and node.get("target", "") in ("", "DISCARD_ALL"))
 
 
 _RENAMING = frozenset({

@@ -30,6 +30,7 @@ class Facts:
     opaque_functions: frozenset[str] = frozenset()  # those whose effect cannot be known
     without_where: bool = False  # an UPDATE or DELETE anywhere in it that has no WHERE
     names_change: bool = False  # may change search_path, role or temp objects: names must be probed again afterwards
+    reading_changes: bool = False  # may change client_encoding or standard_conforming_strings: how later texts are read
     runs_prepared: bool = False  # EXECUTE NAME anywhere in it: what it runs is not in this text
     schema_changes: bool = False  # DDL: the catalog must be read again afterwards
     transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
