@@ -115,10 +115,16 @@ def _names_a_name(call: Node) -> bool:
     return constant is None or constant.lower() in _NAMING
 
 
-def mentions(function: Function, names: frozenset[str]) -> bool:
-    """Whether the source of an opaque function may lead to one of these relations, by name or by SQL made at run time."""
-    words = set(re.findall(r"[^\W\d][\w$]*", function.source.lower()))
-    if function.language == "plpgsql":
-        return "execute" in words or not words.isdisjoint(names)
+def words_of(source: str) -> frozenset[str]:
+    """The words of a function's source, lower case; what it names is among them."""
+    return frozenset(re.findall(r"[^\W\d][\w$]*", source.lower()))
+
+
+def mentions(language: str, source: str, names: frozenset[str]) -> bool:
+    """Whether code that is not followed may lead to something of these names, or runs SQL made at run time."""
+    words = words_of(source)
+    if language in ("plpgsql", "sql"):
+        # U&"…" spells a name with escapes.
+        return "execute" in words or "u&" in source.lower() or not words.isdisjoint(names)
     # Other languages can run any SQL; C code that comes with the server or an extension is what its owner installed it for.
-    return function.language not in ("c", "internal")
+    return language not in ("c", "internal")

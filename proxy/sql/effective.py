@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from proxy.policy.masks import Mask, fitted
-from proxy.sql.bodies import follow
+from proxy.sql.bodies import follow, mentions
 from proxy.sql.catalog import Catalog, Column, Relation
 from proxy.sql.facts import AnalysisRequest
-from proxy.sql.parser import SyntaxFailure, TooMuch, parse
+from proxy.sql.parser import Node, SyntaxFailure, TooMuch, parse
 from proxy.sql.scope import Source, Sources
 from proxy.sql.walk import PREDICATE, Reader
 
@@ -20,6 +21,14 @@ _REVEALING = frozenset({
 })  # fmt: skip
 # Columns that show the text of other sessions' statements, with their constants.
 _STATEMENT_TEXTS = {"pg_stat_activity": "query", "pg_stat_statements": "query", "pg_stat_statements_info": "", "pg_prepared_statements": ""}
+# Words by which a function's source gets at values without naming a relation.
+REVEALING_FUNCTIONS = frozenset({
+    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "ts_stat", "lo_get", "loread", "pg_read_file",
+    "pg_read_binary_file", "dblink", "pg_stat_get_activity", "pg_stat_get_backend_activity",
+})  # fmt: skip
+_WRITTEN = re.compile(r"\b(?:insert\s+into|update|merge\s+into)\s+(?:only\s+)?([\w.\"$]+)", re.IGNORECASE)
+# Types that cannot hold a copied text; columns of a masked column's own type are not spared.
+_SPARED_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 869})
 _MEMO_SIZE = 4_096
 
 
@@ -29,6 +38,7 @@ class RelationMasks:
 
     masks: dict[int, Mask] = field(default_factory=dict)
     refuse: str = ""
+    made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # sub-selects, kept by the scan masking
 
 
 class EffectiveMasks:
@@ -36,6 +46,7 @@ class EffectiveMasks:
 
     # Equal digests mean equal catalogs and masks, so what was worked out holds for every later request.
     _memo: OrderedDict[tuple[str, str, int], RelationMasks] = OrderedDict()
+    _names_memo: dict[tuple[str, str], frozenset[str]] = {}
 
     def __init__(self, catalog: Catalog | None, request: AnalysisRequest) -> None:
         self._catalog, self._request = catalog, request
@@ -68,10 +79,29 @@ class EffectiveMasks:
     def masked(self, sources: Sources) -> list[Source]:
         return sorted(source for source in sources if self.mask(source) is not None)
 
-    def relation_names(self) -> frozenset[str]:
-        """The bare names of every relation with masks of its own, lower case."""
-        relations = (self._catalog.relation(oid) for oid in self._own) if self._catalog else ()
-        return frozenset(relation.name.lower() for relation in relations if relation is not None)
+    def revealing_names(self) -> frozenset[str]:
+        """The bare names (lower case) of everything that code could name to get at masked values: relations and functions."""
+        if self._catalog is None or not self:
+            return frozenset()
+        key = (self._catalog.digest, self._request.mask_digest)
+        found = self._names_memo.get(key)
+        if found is None:
+            found = self._revealing(self._catalog)
+            self._names_memo.clear()
+            self._names_memo[key] = found
+        return found
+
+    def _revealing(self, catalog: Catalog) -> frozenset[str]:
+        names = {relation.name.lower() for relation in catalog.relations.values() if (own := self.of(relation)).masks or own.refuse}
+        names |= REVEALING_FUNCTIONS
+        pending = [function for function in catalog.functions.values() if not function.extension]
+        while True:
+            # A function that leads to a name on the list is on the list itself.
+            led = [one for one in pending if mentions(one.language, one.source or one.definition, frozenset(names))]
+            if not led:
+                return frozenset(names)
+            names |= {function.name.lower() for function in led}
+            pending = [function for function in pending if function not in led]
 
     def _work_out(self, relation: Relation, catalog: Catalog) -> RelationMasks:
         if relation.schema == "pg_catalog" and relation.name in _REVEALING:
@@ -86,6 +116,7 @@ class EffectiveMasks:
                 column = relation.column(name)
                 if column is not None:
                     masks.setdefault(column.attnum, fitted(mask, column))
+        self._add_copied(relation, catalog, masks)
         self._add_generated(relation, masks)
         if relation.definition:
             return self._view(relation, catalog, masks)
@@ -97,6 +128,20 @@ class EffectiveMasks:
         for oid in catalog.ancestors(relation.oid):
             oids.append(oid)
         return [found for oid in oids if (found := catalog.relation(oid)) is not None]
+
+    def _add_copied(self, relation: Relation, catalog: Catalog, masks: dict[int, Mask]) -> None:
+        """What a trigger on a masked relation writes elsewhere may be its values: columns that can hold them are masked."""
+        for oid, own in self._own.items():
+            origin = catalog.relation(oid)
+            if origin is None or not origin.triggers or oid == relation.oid:
+                continue
+            sources = [function.source for trigger in origin.triggers if (function := catalog.functions.get(trigger))]
+            written = {name.rsplit(".", 1)[-1].strip('"').lower() for source in sources for name in _WRITTEN.findall(source)}
+            if relation.name.lower() in written:
+                types = {column.type_oid for column in origin.columns if column.attnum in own}
+                for column in relation.columns:
+                    if column.type_oid not in _SPARED_TYPES or column.type_oid in types:
+                        masks.setdefault(column.attnum, _derived(f"copied by a trigger on {origin.full_name}", column))
 
     def _add_generated(self, relation: Relation, masks: dict[int, Mask]) -> None:
         names = {column.name: masks[column.attnum] for column in relation.columns if column.attnum in masks}

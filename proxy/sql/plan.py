@@ -61,7 +61,9 @@ def plan_statement(
     if not derived and statement.kind == "SelectStmt" and "intoClause" not in statement.node and _proven(text, reader, hidden, masks):
         return Verdict("result", "", touched, (), sanitise)
     replacements = tuple(
-        Replacement(use, masks.of(use.relation).masks) for use in reader.uses if not use.target and masks.of(use.relation).masks
+        Replacement(use, found.masks, found.made)
+        for use in reader.uses
+        if not use.target and (found := masks.of(use.relation)).masks
     )
     return _scanned(statement, reader, replacements, touched, sanitise)
 
@@ -106,6 +108,7 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
         _change_refusal(statement.kind, statement.node, reader, masks)
         or _target_refusal(reader, masks)
         or _function_refusal(outcome, masks)
+        or _block_refusal(statement.kind, statement.node, masks)
     )
 
 
@@ -156,16 +159,27 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
     for name, kind in outcome.classes.items():
         if kind in _REVEALING_CLASSES:
             return f"function {name} could show values of masked columns"
-    names = masks.relation_names()
     for name, function in outcome.opaque.items():
-        if function is not None and mentions(function, names):
+        if function is not None and mentions(function.language, function.source, masks.revealing_names()):
             return f"function {name} may read masked columns: its effect cannot be known"
+    return ""
+
+
+def _block_refusal(kind: str, node: Node, masks: EffectiveMasks) -> str:
+    """DO: code is not followed, so it must not name anything that leads to masked values."""
+    if kind != "DoStmt":
+        return ""
+    options = {option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in node.get("args", ())}
+    source = options.get("as", {}).get("String", {}).get("sval", "")
+    language = options.get("language", {}).get("String", {}).get("sval", "plpgsql")
+    if mentions(language, source, masks.revealing_names()):
+        return "the code block may read masked columns: its effect cannot be known"
     return ""
 
 
 def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
     """Whether an error or notice of this statement could quote a masked value."""
-    if outcome.opaque or any(body.writes for _, body in outcome.bodies):
+    if outcome.opaque or "do" in reader.actions or any(body.writes for _, body in outcome.bodies):
         return True
     changed = [use.relation for use in reader.uses if use.target] + reader.altered
     if any(masks.of(relation).masks or relation.triggers for relation in changed):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.policy.masks import Mask, sql_expression
@@ -31,6 +31,7 @@ class Replacement:
 
     use: Use
     masks: dict[int, Mask]
+    made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # shared by all uses of the relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,14 @@ class _Cutter:
             raise CannotSplice(f"{use.relation.full_name} is read with * and system columns together")
         first, last = self._name(use.node)
         sample = self._cut_sample(use.sample) if use.sample is not None else ""
-        select = sub_select(use.relation, replacement.masks, only=not use.node.get("inh"), sample=sample, extra=sorted(use.system_columns))
+        select, tree = self._select(replacement, not use.node.get("inh"), sample, tuple(sorted(use.system_columns)))
         alias = use.node.get("alias")
         name = "" if alias else f" AS {quote(use.node['relname'])}"
-        self._edit(self.tokens[first].start, self.tokens[last].end, f"({select}){name}")
-        node = {"RangeSubselect": {"subquery": _tree(select), "alias": alias or {"aliasname": use.node["relname"]}}}
+        command = ""
+        if self._kind(first - 1) == "TABLE":  # TABLE x is short for SELECT * FROM x, and takes no sub-select
+            first, command = first - 1, "SELECT * FROM "
+        self._edit(self.tokens[first].start, self.tokens[last].end, f"{command}({select}){name}")
+        node = {"RangeSubselect": {"subquery": tree, "alias": alias or {"aliasname": use.node["relname"]}}}
         self.instead[id(use.node if use.sample is None else use.sample)] = node
 
     def _replace_copied(self, replacement: Replacement, copy: Node) -> None:
@@ -91,10 +95,23 @@ class _Cutter:
             last = self._closing(last + 1)
         # COPY of a table reads that table alone; of a partitioned one PostgreSQL refuses it, so nothing is lost.
         only = relation.kind == "r" and bool(relation.children)
-        select = sub_select(relation, replacement.masks, only=only, sample="", extra=[], columns=names)
+        select, tree = self._select(replacement, only, "", (), tuple(names))
         self._edit(self.tokens[first].start, self.tokens[last].end, f"({select})")
         kept = {key: value for key, value in copy.items() if key not in ("relation", "attlist")}
-        self.instead[id(copy)] = {**kept, "query": _tree(select)}
+        self.instead[id(copy)] = {**kept, "query": tree}
+
+    def _select(
+        self, replacement: Replacement, only: bool, sample: str, extra: tuple[str, ...], columns: tuple[str, ...] = ()
+    ) -> tuple[str, Node]:
+        """The sub-select and its tree, made once for each shape in which a masked relation is used."""
+        key = (only, sample, extra, columns)
+        made = replacement.made.get(key)
+        if made is None:
+            text = sub_select(replacement.use.relation, replacement.masks, only=only, sample=sample, extra=extra, columns=columns)
+            made = (text, _tree(text))
+            if not sample and not columns:
+                replacement.made[key] = made
+        return made
 
     def shorten(self, reference: Qualified) -> None:
         """``schema.relation.column`` becomes ``relation.column``: the sub-select has no schema."""
@@ -208,18 +225,34 @@ def _check(text: str, statements: Sequence[Statement], instead: dict[int, Node])
     except (SyntaxFailure, TooMuch) as error:
         raise CannotSplice("the masked statement would not be valid") from error
 
-    def replacement(node: Node) -> Node | None:
-        if len(node) == 1:
-            ((key, fields),) = node.items()
-            if key in ("RangeVar", "RangeTableSample") and id(fields) in instead:
-                return instead[id(fields)]
-        return instead.get(id(node))
-
     equal = len(after) == len(statements) and all(
-        one.kind == other.kind and same(one.node, other.node, replacement) for one, other in zip(statements, after, strict=True)
+        one.kind == other.kind and same(_replaced(one.node, instead), other.node) for one, other in zip(statements, after, strict=True)
     )
     if not equal:
         raise CannotSplice("the masked statement would not mean the same")
+
+
+def _replaced(node: Any, instead: dict[int, Node]) -> Any:
+    """The original tree with the other nodes in their places."""
+    if isinstance(node, list):
+        return [_replaced(part, instead) for part in node]
+    if not isinstance(node, dict):
+        return node
+    other = instead.get(id(node))
+    if other is not None:
+        return other
+    if len(node) == 1:
+        return _replaced_only(node, instead)
+    return {key: _replaced(part, instead) if isinstance(part, dict | list) else part for key, part in node.items()}
+
+
+def _replaced_only(node: Node, instead: dict[int, Node]) -> Node:
+    """A wrapper ``{type: fields}``: a relation's is replaced with its type."""
+    for key, part in node.items():
+        if key in ("RangeVar", "RangeTableSample") and id(part) in instead:
+            return instead[id(part)]
+        return {key: _replaced(part, instead)}
+    return node
 
 
 __all__ = ["CannotSplice", "Replacement", "Token", "splice", "sub_select"]
