@@ -57,7 +57,7 @@ def function_name(value: str) -> None:
 
 
 def issuer_url(value: str) -> None:
-    if not re.match(r"\Ahttps?://[^\s/?#@]+[^\s?#]*\Z", value):
+    if not re.match(r"\Ahttps?://[^\s/?#@]+(/[^\s?#]*)?\Z", value):
         raise ValidationError("An issuer is an https:// address without user, query and fragment, written exactly as in its tokens.")
     if value.startswith("http://") and not re.match(r"\Ahttp://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|\Z)", value):
         raise ValidationError("An issuer must use https:// (http:// only on this machine): its keys decide who signs in.")

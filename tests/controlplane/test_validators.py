@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from controlplane import validators
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        (validators.name, "report-bot"),
+        (validators.subject_name, "Bot_1.x"),
+        (validators.connection_name, "crm"),
+        (validators.host, "db.internal"),
+        (validators.host, "10.0.0.1"),
+        (validators.host, "::1"),
+        (validators.host, "my_db"),
+        (validators.database_pattern, "tenant_*"),
+        (validators.function_name, "crm.order_total"),
+        (validators.function_name, '"Odd Schema".f'),
+        (validators.issuer_url, "https://id.example.com/realms/agents"),
+        (validators.issuer_url, "http://127.0.0.1:8900"),
+        (validators.certificate_bundle, ""),
+    ],
+)
+def test_what_is_right_passes(check, value: str) -> None:
+    check(value)
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "why"),
+    [
+        (validators.name, "a b", "letters"),
+        (validators.name, "x\n", "letters"),
+        (validators.name, "", "letters"),
+        (validators.name, "x" * 64, "63"),
+        (validators.subject_name, "oidc", "choose another"),
+        (validators.subject_name, "OIDC", "choose another"),
+        (validators.connection_name, "postgres", "choose another"),
+        (validators.host, "https://db", "without port or scheme"),
+        (validators.host, "db:5432", "without port or scheme"),
+        (validators.host, "db\0", "without port or scheme"),
+        (validators.printable, "a\0b", "Control characters"),
+        (validators.database_pattern, "a/b", "database name"),
+        (validators.function_name, "f()", "without brackets"),
+        (validators.function_name, "a.b.c", "without brackets"),
+        (validators.issuer_url, "http://id.example.com", "https"),
+        (validators.issuer_url, "http://127.0.0.1.evil.example", "https"),
+        (validators.issuer_url, "https://user@id.example.com", "https"),
+        (validators.certificate_bundle, "hello", "PEM"),
+    ],
+)
+def test_what_is_wrong_is_explained(check, value: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        check(value)
