@@ -50,8 +50,10 @@ def binding(state: State, prospect: Prospect) -> str:
 def _exact_parameters(portal: Portal | None) -> list[dict[str, object]]:
     if portal is None:
         return []
+    # The declared types, since the inferred ones may or may not be known yet: the same run must give the same binding.
+    declared = portal.prepared.declared
     return [
-        {"format": portal.bind.format_of(n), "oid": portal.prepared.type_of(n), "hex": None if value is None else value.hex()}
+        {"format": portal.bind.format_of(n), "oid": declared[n] if n < len(declared) else 0, "hex": None if value is None else value.hex()}
         for n, value in enumerate(portal.bind.values)
     ]
 

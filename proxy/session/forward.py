@@ -19,6 +19,7 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
     relay.intend(prospect, decision, approval)
     expected = relay.started(prospect)
     if prospect.portal is not None:
+        prospect.portal.approval = approval
         _execute(relay, prospect.portal, prospect.message, expected)
         return
     if prospect.analysis.plan.kind == "scan":

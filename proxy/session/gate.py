@@ -13,14 +13,15 @@ from proxy.policy import engine
 from proxy.policy.bundle import Bundle, Connection
 from proxy.policy.decision import Decision, Deny, RequireApproval
 from proxy.policy.engine import MaskSet, Question
-from proxy.session.names import Names, codec, need_names
+from proxy.session.names import Names, codec, given_back_within, need_names
 from proxy.session.prepared import AnalysisKey, Portal
 from proxy.session.state import State
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts
 
 _NO_MASKS = MaskSet({}, "", float("inf"))
-_ROWS_BY_ORIGIN = frozenset({"select", "insert", "update", "delete", "merge"})  # what a ``result`` plan can hold for
+# Statements whose rows, if they have any, say where their columns come from: what a ``result`` plan can hold for.
+_ROWS_BY_ORIGIN = frozenset({"select", "insert", "update", "delete", "merge", "set", "transaction", "listen", "lock"})
 _SCHEMA_WORK = frozenset({"alter", "drop"})
 
 
@@ -118,6 +119,9 @@ class Gate:
         encoding = parameters.get("client_encoding", "UTF8")
         name = codec(encoding)
         if context.names_matter:
+            if self._names.reading_in_doubt:
+                reason = "an earlier statement of the same pipeline may have changed how the server reads this one"
+                return errors.undecidable(reason, hint="Send it again after the pipeline's Sync.")
             if name is None:
                 return errors.undecidable(f"client_encoding {encoding} is not supported under rules or masks", hint="Use UTF8.")
             if parameters.get("standard_conforming_strings", "on") != "on":
@@ -152,8 +156,8 @@ class Gate:
         if self._names.path is None and need_names(statements):
             reason = "an earlier statement of the same pipeline or transaction may have changed what names mean"
             return Deny(reason, "Send it again after the pipeline's Sync, or in a Query of its own.", sqlstate="TG003")
-        if _changed_on_the_way(statements):
-            reason = "the statement may change what names mean for a later statement of the same Query"
+        if self._names.changed_in_transaction and given_back_within(statements):
+            reason = "the end of the transaction may change what names mean for a later statement of the same Query"
             return Deny(reason, "Send the statements one by one.", sqlstate="TG003")
         if not context.masks.by_column:
             return None
@@ -182,15 +186,6 @@ def names_matter(bundle: Bundle, connection: Connection) -> bool:
             when.relations or when.columns or when.functions or when.touches_masked is not None
         ):
             return True
-    return False
-
-
-def _changed_on_the_way(statements: tuple[Facts, ...]) -> bool:
-    changed = False
-    for facts in statements:
-        if changed and need_names((facts,)):
-            return True
-        changed = changed or facts.names_change
     return False
 
 

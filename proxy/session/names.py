@@ -38,19 +38,27 @@ class Names:
     def __init__(self) -> None:
         self.path: tuple[str, ...] | None = None
         self.role = ""
-        self._changed_in_transaction = False
+        self.reading_in_doubt = False  # encoding or string syntax may have changed since the server last reported them
+        self.changed_in_transaction = False  # … any of these: its end may change them again
 
     def forwarded(self, facts: Facts) -> None:
         """A statement is on its way: forget what it may change."""
+        if facts.transaction:
+            if facts.transaction in _GIVES_BACK and self.changed_in_transaction:
+                self.path = None
+                self.reading_in_doubt = True
+            return
         if facts.names_change:
             self.path = None
-            self._changed_in_transaction = True
-        elif facts.transaction and self._changed_in_transaction and facts.transaction not in ("begin", "savepoint", "release"):
-            self.path = None  # an end of a transaction may give back what was before, or take back what SET LOCAL did
+        if facts.reading_changes:
+            self.reading_in_doubt = True
+        self.changed_in_transaction = self.changed_in_transaction or facts.names_change or facts.reading_changes
 
-    def idle(self) -> None:
-        """The session is outside of any transaction and nothing is under way."""
-        self._changed_in_transaction = False
+    def settled(self, *, idle: bool) -> None:
+        """Nothing is under way, so every ParameterStatus that was due has come. ``idle``: and no transaction is open."""
+        self.reading_in_doubt = False
+        if idle:
+            self.changed_in_transaction = False
 
     def reported(self, name: str, changed: bool) -> None:
         """A ParameterStatus arrived."""
@@ -59,7 +67,7 @@ class Names:
 
     def failed(self) -> None:
         """A statement failed or its batch was abandoned: what it changed may have been undone."""
-        if self._changed_in_transaction:
+        if self.changed_in_transaction:
             self.path = None
 
     def learn(self, row: DataRow) -> None:
@@ -92,7 +100,21 @@ def need_names(statements: Iterable[Facts]) -> bool:
     return any(f.reads or f.writes or f.columns or f.functions or f.runs_prepared or f.action not in _NAMELESS for f in statements)
 
 
+def given_back_within(statements: Iterable[Facts]) -> bool:
+    """Whether a transaction ends in the text before a statement that needs names.
+
+    (What the text itself sets is the analysis' concern; what was set before it, only the session knows.)
+    """
+    ended = False
+    for facts in statements:
+        if ended and need_names((facts,)):
+            return True
+        ended = ended or facts.transaction in _GIVES_BACK
+    return False
+
+
 _NAMELESS = frozenset({"select", "transaction", "set", "prepare", "cursor", "listen"})
+_GIVES_BACK = frozenset({"commit", "rollback", "rollback_to", "prepare"})  # SET LOCAL ends, or what was set is undone
 
 
 def codec(encoding: str) -> str | None:

@@ -19,14 +19,17 @@ class Prepared:
     name: bytes
     sql: bytes
     text: str
-    types: tuple[int, ...]  # of the parameters: as given by Parse, then as told by ParameterDescription
+    declared: tuple[int, ...]  # types of the parameters as given by Parse
     analysis: Analysis
     key: AnalysisKey
     forwarded: str
+    inferred: tuple[int, ...] = ()  # … as told by ParameterDescription
     columns: tuple[ResultColumn, ...] | None = None  # from RowDescription or NoData of a Describe
 
     def type_of(self, number: int) -> int:
-        return self.types[number] if number < len(self.types) else 0
+        """The best that is known of a parameter's type; 0: nothing."""
+        types = self.inferred or self.declared
+        return types[number] if number < len(types) else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +38,7 @@ class Portal:
     bind: Bind
     batch: int
     columns: tuple[ResultColumn, ...] | None = None
+    approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     def result_columns(self) -> tuple[ResultColumn, ...] | None:
         """What the rows will look like, with the formats that Bind asked for; ``None`` while nobody has described it."""

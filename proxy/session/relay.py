@@ -165,7 +165,7 @@ class Relay:
         """Find out what is not known about names, if that is possible here; whether something is waited for."""
         gate, names = self.gate, self.names
         no_catalog = gate.context().catalog is None
-        if not (no_catalog or gate.catalog_changed or names.path is None):
+        if not (no_catalog or gate.catalog_changed or names.path is None or names.reading_in_doubt):
             return False
         if no_catalog and "catalog" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"catalog"}))
@@ -241,12 +241,16 @@ class Relay:
         self.batch += 1
         return self.batch - 1
 
-    def transaction_ended(self, batch: int) -> None:
-        """ReadyForQuery says idle at the end of this batch: its portals are gone, and so is what only a transaction holds."""
-        for name in [name for name, portal in self.portals.items() if portal.batch <= batch]:
-            del self.portals[name]
-        if not self.pending and not self.unsynced:
-            self.names.idle()
+    def ready(self, batch: int) -> None:
+        """ReadyForQuery came at the end of this batch."""
+        idle = self.status == b"I"
+        if idle:
+            for name in [name for name, portal in self.portals.items() if portal.batch <= batch]:
+                del self.portals[name]
+        if self.pending or self.unsynced:
+            return
+        self.names.settled(idle=idle)
+        if idle:
             self.sanitising = False
             self.gate.schema_work = False
 

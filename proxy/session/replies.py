@@ -154,7 +154,7 @@ def on_parameter_description(relay: Relay, head: Expected, reader: FrameReader) 
     if head.kind is not Kind.DESCRIBE:
         raise surprise("ParameterDescription that nobody asked for")
     if isinstance(head.target, Prepared):
-        head.target.types = backend.ParameterDescription.decode(_body(reader)).types
+        head.target.inferred = backend.ParameterDescription.decode(_body(reader)).types
     _forward(relay, reader)
 
 
@@ -226,8 +226,7 @@ def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.copying_in = False
     if head.running is not None:
         relay.complete(head.running, "error" if head.running.sqlstate else "ok")
-    if ready.status == b"I":
-        relay.transaction_ended(head.batch)
+    relay.ready(head.batch)
 
 
 def on_error(relay: Relay, reader: FrameReader) -> None:

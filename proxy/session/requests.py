@@ -78,6 +78,8 @@ def settle(relay: Relay, prospect: Prospect) -> None:
     decision = relay.decide(prospect)
     if isinstance(decision, Deny):
         relay.deny(prospect, decision, gate.refusal(decision, prospect.analysis, prospect.decision_id))
+    elif isinstance(decision, RequireApproval) and prospect.portal is not None and prospect.portal.approval:
+        forward.run(relay, prospect, decision, prospect.portal.approval)
     elif isinstance(decision, RequireApproval):
         relay.holder.begin(relay, prospect, decision)
     else:

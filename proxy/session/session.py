@@ -21,6 +21,7 @@ from proxy.session.state import EndSession, State
 from proxy.session.upstream import Upstream
 from proxy.wire.backend import error_response
 from proxy.wire.codec import MalformedError
+from proxy.wire.framing import STARTUP_LIMIT
 from proxy.wire.frontend import TERMINATE_MESSAGE
 
 
@@ -85,6 +86,9 @@ class Session:
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
+        elif self._startup.admitted:
+            if self._state.reader.waiting() > STARTUP_LIMIT:
+                raise EndSession("too much before ready", errors.protocol_violation("data was sent before the session was ready"))
         else:
             self._startup.client_data()
 
@@ -191,6 +195,8 @@ class Session:
         if state.counted:
             state.environment.sessions[state.connection] -= 1
         if refusal is not None:
+            said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
+            state.outbox.add(Log("warning", "session.ended", said))
             state.outbox.client.add(error_response(refusal))
         if state.opened:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))
