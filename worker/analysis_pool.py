@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from proxy.sql.facts import Analysis, AnalysisRequest
-from worker.analysis_process import HEAD, MAX_CATALOGS, Ask, Hold
+from worker.analysis_messages import HEAD, MAX_CATALOGS, Ask, Hold, Rows
 from worker.log import logger
 from worker.metrics import Metrics
 
@@ -28,7 +28,6 @@ _PATIENCE = 6.0  # with the time in the queue
 _LARGEST_ANSWER = 64 << 20
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TZ")
 
-Rows = dict[str, list[list[str | None]]]
 _COMMAND = (sys.executable, "-m", "worker.analysis_process")
 
 
@@ -87,6 +86,8 @@ class _Process:
                 if length > _LARGEST_ANSWER:
                     raise _Dead
                 return self._decoder.decode(await self._process.stdout.readexactly(length))
+        except TimeoutError:
+            raise  # which is an OSError too
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _Dead from error
 

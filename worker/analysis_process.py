@@ -1,8 +1,8 @@
 """``python -m worker.analysis_process``: reads never-seen SQL, apart from all sessions.
 
 The parsers are C and the text is hostile: what kills or stalls this process kills no session. Requests come on standard
-input and answers leave on standard output, each as a length (4 bytes, little endian) and MessagePack of a fixed type, so
-that even a subverted analyser can only answer with an :class:`~proxy.sql.facts.Analysis`. It ends when its worker does.
+input and answers leave on standard output, of fixed types (:mod:`worker.analysis_messages`), so that even a subverted
+analyser can only answer with an :class:`~proxy.sql.facts.Analysis`. It ends when its worker does.
 """
 
 from __future__ import annotations
@@ -11,31 +11,18 @@ import contextlib
 import os
 import resource
 import signal
-import struct
 import sys
 from collections import OrderedDict
 from typing import BinaryIO
 
 import msgspec
+
 from proxy.sql.analysis import analyse
-
 from proxy.sql.catalog import Catalog
-from proxy.sql.facts import Analysis, AnalysisRequest
+from proxy.sql.facts import Analysis
+from worker.analysis_messages import HEAD, MAX_CATALOGS, Ask, Hold
 
-HEAD = struct.Struct("<I")
-MAX_CATALOGS = 16  # the pool counts along: both sides forget the oldest
 _MEMORY = 2 << 30
-
-
-class Hold(msgspec.Struct, tag=True):
-    """Keep this catalog; answered by an empty ``Analysis``."""
-
-    digest: str
-    rows: dict[str, list[list[str | None]]]
-
-
-class Ask(msgspec.Struct, tag=True):
-    request: AnalysisRequest
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ CHANNEL = "tidegate:approvals"
 TASK = "approvals.request"
 PUBLISH_SECONDS = 3.0
 POLL_SECONDS = 5.0
+_HINT_SECONDS = 1.0
 _ARRIVAL_SECONDS = 1.0  # how long the notice to the client waits for the request's link
 _MARGIN_SECONDS = 1.0  # following ends this much before the core stops waiting
 _OUTCOMES = {"REJECTED": "rejected", "EXPIRED": "expired", "CANCELLED": "cancelled"}
@@ -125,6 +126,7 @@ class Approvals:
         """The client gave up: nobody need decide any more."""
         if waiting is not None and waiting.task is not None:
             waiting.task.cancel()
+            request_id = request_id or (waiting.request_id if waiting.published else "")
         if request_id:
             self._background.start(self._cancel(request_id, reason), "approval.cancel")
 
@@ -138,14 +140,19 @@ class Approvals:
 
     async def listen_forever(self) -> None:
         """Hints from the broker; without them polling goes on, so a failure here costs only time."""
+        task = asyncio.current_task()
+        assert task is not None
         pause = 0.5
-        while True:
+        # The client library sometimes swallows a cancellation that hits it while it connects: hence looking at the task.
+        while not task.cancelling():
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(CHANNEL)
-                    async for message in channel.listen():
+                    while not task.cancelling():
+                        message = await channel.get_message(timeout=_HINT_SECONDS)
                         pause = 0.5
-                        self._hinted(message["data"])
+                        if message is not None:
+                            self._hinted(message["data"])
             except (RedisError, OSError) as error:
                 logger().warning("approvals.no_hints", reason=type(error).__name__, retry_seconds=pause)
             await asyncio.sleep(pause)

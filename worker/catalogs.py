@@ -18,7 +18,8 @@ from psycopg.pq.abc import PGresult
 
 from proxy.policy.bundle import Bundle, Connection
 from proxy.sql.catalog import QUERIES, Catalog
-from worker.analysis_pool import AnalysisPool, Rows
+from worker.analysis_messages import Rows
+from worker.analysis_pool import AnalysisPool
 from worker.log import logger
 
 REFRESH_SECONDS = 60.0

@@ -10,6 +10,7 @@ Nothing is decided here. Two rules make the promises of the core come true:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 import time
@@ -181,7 +182,11 @@ class Conversation(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         """An exception in the gateway: the session's state is in doubt, so it ends here."""
         self._services.metrics.internal_errors.inc()
-        logger().error("session.internal_error", exc_info=error)
+        logger().error("session.internal_error", session=self._session.id, exc_info=error)
+        with contextlib.suppress(Exception):  # its last records, if it still can give them
+            for effect in self._session.receive(events.ClientGone(), time.time()):
+                if isinstance(effect, effects.Record):
+                    self._services.recorder.record(effect.kind, effect.fields)
         self._end()
         self._events.clear()
         self.abort()
@@ -280,7 +285,7 @@ class Conversation(asyncio.Protocol):
         if workflow is None:
             self._events.append(events.ApprovalAnswered("", "no_approver"))
             return
-        wait = None if workflow.hold == "ticket" else float(workflow.max_wait)
+        wait = float(workflow.max_wait) if workflow.hold == "wait" and workflow.max_wait else None
         self._waiting = self._services.approvals.request(effect.request, wait, self.deliver)
 
     def _withdraw_approval(self, effect: effects.WithdrawApproval) -> None:

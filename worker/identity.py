@@ -12,7 +12,6 @@ import hmac
 import os
 import time
 import uuid
-import warnings
 from pathlib import Path
 
 import httpx
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from joserfc import jws, jwt
-from joserfc.errors import SecurityWarning
+from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import OKPKey
 
 AUDIENCE = "tidegate-control"
@@ -53,6 +52,15 @@ class _Enrolled(msgspec.Struct):
     bundle_keys: tuple[BundleKey, ...]
 
 
+class _Signatures(jws.JWSRegistry):
+    """EdDSA (RFC 8037) and nothing else, without the library's warning on each call that RFC 9864 gave it another name."""
+
+    def get_alg(self, name: str) -> jws.JWSAlgModel:  # type: ignore[name-defined]  # not exported by the library
+        if name != "EdDSA":
+            raise UnsupportedAlgorithmError("only EdDSA is used")
+        return self.algorithms[name]
+
+
 class Identity:
     """An enrolled worker's keys."""
 
@@ -71,13 +79,11 @@ class Identity:
         """A fresh JWT for one call to the control plane (docs/contracts.md §2)."""
         now = int(time.time())
         claims = {"iss": self.worker, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS, "jti": str(uuid.uuid4())}
-        with _old_name_of_the_algorithm():
-            return jwt.encode(self._header(), claims, self._key, algorithms=["EdDSA"])
+        return jwt.encode(self._header(), claims, self._key, registry=_Signatures())
 
     def sign(self, payload: bytes) -> str:
         """A compact JWS of ``payload``, for what travels through the broker."""
-        with _old_name_of_the_algorithm():
-            return jws.serialize_compact(self._header(), payload, self._key, algorithms=["EdDSA"])
+        return jws.serialize_compact(self._header(), payload, self._key, registry=_Signatures())
 
     def _header(self) -> dict[str, str]:
         return {"alg": "EdDSA", "kid": self.worker}
@@ -156,8 +162,3 @@ def write_private(path: Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.replace(path)
-
-
-def _old_name_of_the_algorithm() -> warnings.catch_warnings[None]:
-    # RFC 9864 renames EdDSA to Ed25519; the contract keeps the name that every JOSE library of today understands.
-    return warnings.catch_warnings(action="ignore", category=SecurityWarning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -122,3 +123,12 @@ class ControlPlane:
             return Reply(200, {**signed, "secrets": sealed}, {"ETag": etag})
 
         self.on("GET", "bundle", answer)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for it, for ten seconds at most."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("did not happen")

@@ -13,7 +13,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.policy.bundle import Bundle
-from tests.worker.control_plane import ControlPlane, Reply
+from tests.worker.control_plane import ControlPlane, Reply, until
 from worker import bundles as module
 from worker.bundles import Bundles
 from worker.control import Control
@@ -69,14 +69,6 @@ def following(
         return seen
 
     return asyncio.run(run())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("did not happen")
 
 
 def test_a_signed_bundle_is_taken_with_its_secrets_and_a_newer_one_follows(
