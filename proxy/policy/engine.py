@@ -166,9 +166,7 @@ def _by_grant(case: _Case, facts: Facts) -> Decision:
     question = case.question
     subject, connection = question.subject, case.connection
     grants = [
-        grant
-        for grant in _grants_for(question.bundle, subject, case.situation.groups, connection.name)
-        if _is_valid(grant, question.now)
+        grant for grant in _grants_for(question.bundle, subject, case.situation.groups, connection.name) if _is_valid(grant, question.now)
     ]
     missing = facts.actions - {action for grant in grants for action in grant.actions}
     if facts.actions and not missing:

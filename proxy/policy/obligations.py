@@ -46,9 +46,7 @@ class MaskSet:
     valid_until: float  # seconds since the epoch; a clearance ends then (``inf``: none does)
 
 
-def masks_for(
-    bundle: Bundle, subject: str, connection: str, catalog: Catalog, now: float, groups: frozenset[str] = frozenset()
-) -> MaskSet:
+def masks_for(bundle: Bundle, subject: str, connection: str, catalog: Catalog, now: float, groups: frozenset[str] = frozenset()) -> MaskSet:
     """The first matching rule that the subject is not cleared for masks a column. ``groups``: those that a token adds."""
     known = bundle.subject(subject) is not None
     member = bundle.groups_of(subject, groups)
@@ -67,8 +65,7 @@ def masks_for(
 def is_cleared(rule: MaskingRule, subject: str, groups: frozenset[str], now: float) -> bool:
     """Whether the subject has the right to see this rule's columns unmasked at this moment."""
     return any(
-        (clearance.until is None or now < clearance.until)
-        and (subject in clearance.subjects or not groups.isdisjoint(clearance.groups))
+        (clearance.until is None or now < clearance.until) and (subject in clearance.subjects or not groups.isdisjoint(clearance.groups))
         for clearance in rule.cleared
     )
 

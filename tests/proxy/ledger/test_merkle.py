@@ -12,8 +12,9 @@ from proxy.ledger import merkle
 from proxy.ledger.verify import leaf_hash
 
 # The inputs and roots that certificate transparency implementations are tested with.
-LEAVES = [bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657",
-    "606162636465666768696a6b6c6d6e6f")]
+LEAVES = [
+    bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+]
 ROOTS = (
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -120,7 +121,6 @@ def test_impossible_sizes_are_not_consistent(first: int, second: int) -> None:
 
 def test_asking_beyond_the_tree_is_an_error() -> None:
     tree = merkle.Tree(leaves(3))
-    for ask in (lambda: tree.root(4), lambda: tree.inclusion_proof(3), lambda: tree.inclusion_proof(-1),
-        lambda: tree.consistency_proof(0)):
+    for ask in (lambda: tree.root(4), lambda: tree.inclusion_proof(3), lambda: tree.inclusion_proof(-1), lambda: tree.consistency_proof(0)):
         with pytest.raises(ValueError, match="3"):
             ask()

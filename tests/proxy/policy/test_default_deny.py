@@ -12,7 +12,7 @@ from proxy.policy.bundle import Bundle, BundleError
 from proxy.policy.decision import Allow, Deny
 from proxy.policy.masks import Mask, mask_cell
 from proxy.sql.facts import ACTIONS, Analysis, Facts, MaskPlan
-from tests.proxy.policy.example import NOW, ask, bundle, facts, masking, payload, rule
+from tests.proxy.policy.example import ask, bundle, facts, masking, payload, rule
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
@@ -135,7 +135,13 @@ def test_a_bundle_with_something_unknown_is_refused_with_its_path(path: str, cha
 
 @pytest.mark.parametrize(
     "setting",
-    [{"unanalyzable": "shrug"}, {"opaque_functions": {"approve": "dangling"}}, {"default": "maybe"}, {"derived_use": "x"}, {"row_evidence": "all"}],
+    [
+        {"unanalyzable": "shrug"},
+        {"opaque_functions": {"approve": "dangling"}},
+        {"default": "maybe"},
+        {"derived_use": "x"},
+        {"row_evidence": "all"},
+    ],
 )
 def test_a_connection_with_something_unknown_is_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(BundleError, match=r"connections\[0\]"):

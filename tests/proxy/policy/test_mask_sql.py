@@ -15,10 +15,27 @@ from psycopg.pq import ExecStatus, Format
 from proxy.policy.masks import Mask, fitted, mask_cell, sql_expression
 from proxy.sql.catalog import QUERIES, Catalog, Column
 
-EMAILS = ["ann@example.com", "a.b+c@mail.example.co.uk", "no address", "@", "a@b", "jörg@exämple.de", "x@y.z1", "a@b.com\n",
-    "a b@c.de", "u@h.museum"]
-CARDS = ["4111 1111 1111 1111", "4111111111111111", "3782-822463-10005", "4111 1111 1111 11-11", "411", "4111  1111 1111 1111",
-    "4111111111111111x"]
+EMAILS = [
+    "ann@example.com",
+    "a.b+c@mail.example.co.uk",
+    "no address",
+    "@",
+    "a@b",
+    "jörg@exämple.de",
+    "x@y.z1",
+    "a@b.com\n",
+    "a b@c.de",
+    "u@h.museum",
+]
+CARDS = [
+    "4111 1111 1111 1111",
+    "4111111111111111",
+    "3782-822463-10005",
+    "4111 1111 1111 11-11",
+    "411",
+    "4111  1111 1111 1111",
+    "4111111111111111x",
+]
 TEXTS = ["", "a", "ab", "abcd", "Müller-Lüdenscheidt", "日本語のテキスト", "  padded  ", "tab\there", "line\nbreak", "it's \\ here"]
 TEXTS += ["😀😀😀😀😀😀"]
 NUMBERS = ["0", "1", "-1", "499", "500", "501", "-500", "1499", "1500", "2500", "32767", "-32768"]
@@ -39,20 +56,28 @@ TYPES: dict[str, tuple[str, list[str]]] = {
     "int2": ("int2", NUMBERS),
     "int4": ("int4", [*NUMBERS, "2147483647", "-2147483648", "2147483499"]),
     "int8": ("int8", [*NUMBERS, "9223372036854775807", "-9223372036854775808", "499999999999999999", "500000000000000000"]),
-    "numeric": ("numeric", [*NUMBERS, "1499.5", "1500.00", "-0.001", "123456789012345678901234567890.5", "NaN", "1e500", "0.50",
-    "Infinity", "-Infinity"]),
+    "numeric": (
+        "numeric",
+        [*NUMBERS, "1499.5", "1500.00", "-0.001", "123456789012345678901234567890.5", "NaN", "1e500", "0.50", "Infinity", "-Infinity"],
+    ),
     "numeric52": ("numeric(5,2)", ["0", "999.99", "-999.99", "500", "499.99", "NaN"]),
     "numeric30": ("numeric(3,0)", ["0", "999", "500", "-500"]),
     "numeric_negative_scale": ("numeric(3,-2)", ["0", "99900", "-500", "1500"]),
     "float4": ("float4", [*NUMBERS, "1e30", "3.4e38", "NaN", "Infinity", "-Infinity", "-0.1", "123456.789"]),
     "float8": ("float8", [*NUMBERS, "1e15", "1e20", "1.7e308", "NaN", "Infinity", "-Infinity", "-0.1", "0.3", "123456.789"]),
-    "date": ("date", ["2024-12-31", "2024-01-01", "2000-02-29", "0044-03-15 BC", "0001-01-01", "5874897-12-31", "infinity",
-    "4714-12-01 BC"]),
-    "timestamp": ("timestamp", ["2024-12-31 23:59:59.999999", "1999-06-01", "0044-03-15 12:00:00 BC", "294276-12-31 23:59:59",
-    "-infinity"]),
+    "date": (
+        "date",
+        ["2024-12-31", "2024-01-01", "2000-02-29", "0044-03-15 BC", "0001-01-01", "5874897-12-31", "infinity", "4714-12-01 BC"],
+    ),
+    "timestamp": (
+        "timestamp",
+        ["2024-12-31 23:59:59.999999", "1999-06-01", "0044-03-15 12:00:00 BC", "294276-12-31 23:59:59", "-infinity"],
+    ),
     "timestamp0": ("timestamp(0)", ["2024-12-31 23:59:59", "1900-01-01"]),
-    "timestamptz": ("timestamptz", ["2024-12-31 23:59:59+00", "2025-01-01 00:30:00+01", "2024-12-31 23:30:00-05", "infinity",
-    "4714-12-01 00:00:00+00 BC"]),
+    "timestamptz": (
+        "timestamptz",
+        ["2024-12-31 23:59:59+00", "2025-01-01 00:30:00+01", "2024-12-31 23:30:00-05", "infinity", "4714-12-01 00:00:00+00 BC"],
+    ),
     "timestamptz3": ("timestamptz(3)", ["2024-05-06 07:08:09.123+02"]),
     "time": ("time", ["12:34:56.789"]),
     "interval": ("interval", ["1 year 2 days"]),
@@ -126,8 +151,9 @@ def columns(connection: psycopg.Connection) -> dict[str, Column]:
     found = {relation.name[2:]: relation.columns[1] for relation in relations if relation.name[:2] == "m_" and relation.name[2:] in TYPES}
     for name, column in found.items():
         values = [text for text in TYPES[name][1] if connection.info.server_version >= 140000 or "Infinity" not in text]
-        connection.cursor().executemany(f"INSERT INTO pg_temp.m_{name} (v) VALUES (CAST(%s AS {column.type_name}))",
-            [(text,) for text in values])  # type: ignore[arg-type]
+        connection.cursor().executemany(
+            f"INSERT INTO pg_temp.m_{name} (v) VALUES (CAST(%s AS {column.type_name}))", [(text,) for text in values]
+        )  # type: ignore[arg-type]
         if name not in ("not_null", "domain"):
             connection.execute(f"INSERT INTO pg_temp.m_{name} (v) VALUES (NULL)")  # type: ignore[arg-type]
     return found
@@ -199,8 +225,9 @@ def test_collation_is_kept(connection: psycopg.Connection, columns: dict[str, Co
     run(connection, f"SELECT masked FROM ({inner}) s ORDER BY masked", 0)
 
 
-@pytest.mark.parametrize("name", ["text", "varchar20", "int4", "numeric52", "float8", "date", "timestamptz", "jsonb", "int_array",
-    "domain"])
+@pytest.mark.parametrize(
+    "name", ["text", "varchar20", "int4", "numeric52", "float8", "date", "timestamptz", "jsonb", "int_array", "domain"]
+)
 def test_the_search_path_cannot_change_a_mask(connection: psycopg.Connection, columns: dict[str, Column], name: str) -> None:
     expressions = ", ".join(sql_expression(mask, columns[name], "v") for mask in MASKS.values())
     sql = f"SELECT {expressions} FROM pg_temp.m_{name} ORDER BY n"
