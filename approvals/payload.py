@@ -54,8 +54,19 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 _LIMITS = {
-    "workflow": 100, "subject": 255, "connection": 255, "issuer": 255, "database": 255, "session": 64, "statement": 64, "decision": 64,
-    "bundle": 64, "client": 255, "application": 255, "run": 255, "boot": 64,
+    "workflow": 100,
+    "subject": 255,
+    "connection": 255,
+    "issuer": 255,
+    "database": 255,
+    "session": 64,
+    "statement": 64,
+    "decision": 64,
+    "bundle": 64,
+    "client": 255,
+    "application": 255,
+    "run": 255,
+    "boot": 64,
 }
 
 

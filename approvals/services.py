@@ -120,7 +120,10 @@ def cancel(request_id: uuid.UUID, *, reason: str) -> Standing | None:
 
 def standing(request: ApprovalRequest) -> Standing:
     return Standing(
-        id=str(request.pk), state=request.state, comment=request.comment, url=links.request_url(request.pk),
+        id=str(request.pk),
+        state=request.state,
+        comment=request.comment,
+        url=links.request_url(request.pk),
         reason="no_approver" if request.no_approver else "",
     )
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
-from rest_framework.decorators import action, api_view, authentication_classes, permission_classes
-from rest_framework.exceptions import NotFound
+from rest_framework.decorators import action, api_view, authentication_classes, parser_classes, permission_classes
+from rest_framework.exceptions import APIException, NotFound, ParseError
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,6 +35,27 @@ class ReadsLedger(BasePermission):
         return isinstance(request.user, User) and may_read(request.user)
 
 
+class BatchParser(BaseParser):
+    """JSON of any size that a batch may have: Django's limit for forms is smaller than one large statement."""
+
+    media_type = "application/json"
+    LIMIT = 256 * 1024 * 1024  # bytes
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        content = stream.read(self.LIMIT + 1)
+        if len(content) > self.LIMIT:
+            raise TooLarge
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise ParseError("The batch is not JSON.") from None
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The batch is too large: send fewer entries at a time."
+
+
 class BatchSerializer(serializers.Serializer):
     boot = serializers.UUIDField()
     entries = serializers.ListField(child=serializers.DictField())
@@ -41,6 +63,7 @@ class BatchSerializer(serializers.Serializer):
 
 @extend_schema(request=BatchSerializer, responses={200: OpenApiTypes.OBJECT, 409: OpenApiTypes.OBJECT})
 @api_view(["POST"])
+@parser_classes([BatchParser])
 @authentication_classes([WorkerAuthentication])
 @permission_classes([IsWorker])
 def ingest(request: Request) -> Response:

@@ -49,7 +49,6 @@ class EntryQuerySet(LedgerQuerySet):
         found = self if since is None else self.filter(time__gte=since)
         return found if until is None else found.filter(time__lt=until)
 
-
     def selected(self, selection: Mapping[str, Any]) -> EntryQuerySet:
         """What an export or a search selects: ``since``, ``until``, ``subject``, ``connection``, ``session``, all optional.
 

@@ -86,10 +86,10 @@ def ingest(worker: Worker, boot: str, entries: Sequence[Any]) -> int:
     """
     try:
         return ingestion.store(str(worker.pk), uuid.UUID(boot), entries)
-    except ValueError:
-        refusal = BatchRefused("malformed", 1, "the boot is no uuid")
     except BatchRefused as error:
         refusal = error
+    except ValueError:
+        refusal = BatchRefused("malformed", 1, "the boot is no uuid")
     _alarm(worker, boot, refusal)
     raise refusal
 

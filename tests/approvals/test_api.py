@@ -118,11 +118,15 @@ def test_who_reads_requests(ask, people, who, seen):
     assert as_user(None).get("/api/v1/approvals/").status_code in (401, 403)
 
 
-@pytest.mark.parametrize(("who", "status"), [("dana", 200), ("olga", 403), ("ari", 403), ("root", 403), ("sam", 404), ("nobody", 404), (None, 401)])
+@pytest.mark.parametrize(
+    ("who", "status"), [("dana", 200), ("olga", 403), ("ari", 403), ("root", 403), ("sam", 404), ("nobody", 404), (None, 401)]
+)
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_who_decides_requests(ask, people, who, status, verb):
     request = ask()
-    response = as_user(people.get(who)).post(f"/api/v1/approvals/{request.pk}/{verb}/", {"comment": "so be it"}, content_type="application/json")
+    response = as_user(people.get(who)).post(
+        f"/api/v1/approvals/{request.pk}/{verb}/", {"comment": "so be it"}, content_type="application/json"
+    )
     assert response.status_code == status
     request.refresh_from_db()
     decided = {"approve": State.APPROVED, "reject": State.REJECTED}[verb]
@@ -138,7 +142,9 @@ def test_deciding_again_is_a_conflict(ask, dana):
     assert "already approved" in second.json()["detail"]
 
 
-@pytest.mark.parametrize(("who", "read", "write"), [("root", 200, 201), ("ari", 200, 403), ("dana", 403, 403), ("nobody", 403, 403), (None, 401, 401)])
+@pytest.mark.parametrize(
+    ("who", "read", "write"), [("root", 200, 201), ("ari", 200, 403), ("dana", 403, 403), ("nobody", 403, 403), (None, 401, 401)]
+)
 def test_who_reads_and_writes_workflows(people, who, read, write):
     client = as_user(people.get(who))
     body = {"name": "two", "approvers": ["dana"], "approver_groups": ["data-owners"], "quorum": 2}
@@ -158,7 +164,9 @@ def test_workflow_changes_are_audited_and_removable(people, workflow):
     assert '"actor":"root"' in said[0].canonical
 
 
-@pytest.mark.parametrize("change", [{"quorum": 0}, {"expires": 0}, {"hold": "maybe"}, {"notify": []}, {"approvers": ["nobody-of-that-name"]}])
+@pytest.mark.parametrize(
+    "change", [{"quorum": 0}, {"expires": 0}, {"hold": "maybe"}, {"notify": []}, {"approvers": ["nobody-of-that-name"]}]
+)
 def test_impossible_workflows_are_refused(people, workflow, change):
     response = as_user(people["root"]).patch(f"/api/v1/workflows/{workflow.pk}/", change, content_type="application/json")
     assert response.status_code == 400

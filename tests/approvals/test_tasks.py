@@ -45,7 +45,9 @@ def forgeries(host: Host) -> dict[str, str]:
     good = host.sign(content)
     head, body, signature = good.split(".")
     none = jws.serialize_compact({"alg": "none", "kid": str(host.row.pk)}, json.dumps(content), None, algorithms=["none"])
-    secret = jws.serialize_compact({"alg": "HS256", "kid": str(host.row.pk)}, json.dumps(content), OctKey.import_key(host.row.public_key * 2), ["HS256"])
+    secret = jws.serialize_compact(
+        {"alg": "HS256", "kid": str(host.row.pk)}, json.dumps(content), OctKey.import_key(host.row.public_key * 2), ["HS256"]
+    )
     host.key, own = stranger, host.key
     wrong_key = host.sign(content)
     host.key = own
@@ -84,14 +86,25 @@ def test_a_revoked_worker_opens_nothing(host, workflow):
 
 
 def test_each_approver_gets_one_mail_with_everything(ask, dana):
-    request = ask(sql=HIDDEN, parameters=[{"n": 1, "oid": 25, "text": "a\nApprove here: http://evil.example"}, {"n": 2, "oid": 20, "text": None}])
+    request = ask(
+        sql=HIDDEN, parameters=[{"n": 1, "oid": 25, "text": "a\nApprove here: http://evil.example"}, {"n": 2, "oid": 20, "text": None}]
+    )
     tasks.notify(str(request.pk))
     tasks.notify(str(request.pk))
     (message,) = mail.outbox
     assert message.to == ["dana@example.com"]
     html = message.alternatives[0].content
     for text in (message.body, html):
-        for part in ("support-bot", "crm", "deletes need a yes", "10.1.2.3:5555", "U+202E", "U+200B", f"{request.expires_at:%Y-%m-%d %H:%M:%S} UTC", "NULL"):
+        for part in (
+            "support-bot",
+            "crm",
+            "deletes need a yes",
+            "10.1.2.3:5555",
+            "U+202E",
+            "U+200B",
+            f"{request.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+            "NULL",
+        ):
             assert part in text
         assert f"{settings.TIDEGATE_PUBLIC_URL}/approvals/r/" in text
         assert "\u202e" not in text

@@ -36,13 +36,32 @@ def answer(browser, path: str, choice: str, comment: str = ""):
 
 
 def test_the_page_shows_everything_exactly(ask, dana, browser):
-    request = ask(sql="DELETE  FROM t\n\tWHERE x = '<b>\u202e\u200b\u043e'", parameters=[{"n": 1, "oid": 25, "text": "  7 \u00a0"}, {"n": 2, "oid": 0, "text": None}])
+    request = ask(
+        sql="DELETE  FROM t\n\tWHERE x = '<b>\u202e\u200b\u043e'",
+        parameters=[{"n": 1, "oid": 25, "text": "  7 \u00a0"}, {"n": 2, "oid": 0, "text": None}],
+    )
     page = browser.get(link_of(request, dana)).content.decode()
     assert "DELETE  FROM t\n\tWHERE x = &#x27;&lt;b&gt;" in page
-    assert '<span class="hidden" title="Right-to-left override">U+202E</span><span class="hidden" title="Zero width space">U+200B</span>' in page
+    assert (
+        '<span class="hidden" title="Right-to-left override">U+202E</span><span class="hidden" title="Zero width space">U+200B</span>'
+        in page
+    )
     assert 'class="foreign" title="U+043E Cyrillic small letter o"' in page
     assert "  7 <span" in page
-    for part in ("support-bot", "api-key", "crm", "10.1.2.3:5555", "psql", "nightly", "deletes need a yes", "crm.customers.ssn", "NULL", "dana", "UTC", "waiting"):
+    for part in (
+        "support-bot",
+        "api-key",
+        "crm",
+        "10.1.2.3:5555",
+        "psql",
+        "nightly",
+        "deletes need a yes",
+        "crm.customers.ssn",
+        "NULL",
+        "dana",
+        "UTC",
+        "waiting",
+    ):
         assert part in page
     assert "\u202e" not in page
 
@@ -234,7 +253,7 @@ def test_filters(ask, dana, browser, query, count):
     browser.force_login(dana)
     response = browser.get(f"/approvals/?{query}")
     assert response.status_code == 200
-    assert response.content.decode().count("<li class=\"panel\">") == count
+    assert response.content.decode().count('<li class="panel">') == count
 
 
 def test_many_requests_come_in_pages(ask, dana, browser):
@@ -242,9 +261,9 @@ def test_many_requests_come_in_pages(ask, dana, browser):
         ask()
     browser.force_login(dana)
     first, second = browser.get("/approvals/?connection=crm"), browser.get("/approvals/?connection=crm&page=2")
-    assert first.content.decode().count("<li class=\"panel\">") == 20
+    assert first.content.decode().count('<li class="panel">') == 20
     assert "connection=crm&amp;page=2" in first.content.decode()
-    assert second.content.decode().count("<li class=\"panel\">") == 1
+    assert second.content.decode().count('<li class="panel">') == 1
 
 
 def test_an_empty_inbox_says_so(dana, browser):
