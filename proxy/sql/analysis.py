@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.sql.bodies import Outcome, follow
+from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.effective import EffectiveMasks
@@ -70,10 +70,11 @@ class _Text:
     def _statement(self, statement: Statement) -> _Read:
         reader = Reader(self.catalog, self.path or self.request.search_path, self.request.trusted_functions)
         action = read_statement(reader, statement.kind, statement.node)
+        text = self.data[statement.start : statement.start + statement.length].decode()
         outcome = follow(reader)
+        outcome.block_read = statement.kind == "DoStmt" and follow_block(text, reader, outcome)
         self.unknown |= reader.unknown - self.created
         problem = reader.problem or self._binding_problem(reader)
-        text = self.data[statement.start : statement.start + statement.length].decode()
         facts = _facts(statement, action, reader, outcome, problem, normalise(text))
         if problem:
             verdict = Verdict("refuse", problem) if self.masks else Verdict()

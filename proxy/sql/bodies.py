@@ -1,13 +1,15 @@
-"""What the functions that a statement calls do: SQL bodies are followed, the rest is known by its class or opaque."""
+"""What the functions that a statement calls do: SQL and PL/pgSQL bodies are followed, the rest is known by its class or opaque."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.sql.catalog import Catalog, Function
 from proxy.sql.functions import CLASS_ACTIONS, OPAQUE_CLASSES, Verdict
-from proxy.sql.parser import Node, SyntaxFailure, TooMuch, parse
+from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, parse
+from proxy.sql.plpgsql import read_code
 from proxy.sql.statements import body_statements, parameters_of, read_statement
 from proxy.sql.walk import Reader
 
@@ -25,6 +27,7 @@ class Outcome:
     actions: set[str] = field(default_factory=set)
     bodies: list[tuple[str, Reader]] = field(default_factory=list)  # each followed body, by its function's name
     names_change: bool = False
+    block_read: bool = False  # a DO statement whose code was followed
     _seen: set[int] = field(default_factory=set)
 
 
@@ -63,37 +66,81 @@ def _follow(function: Function, caller: Reader, outcome: Outcome) -> bool:
     readers = read_body(function, caller.catalog, path, caller.trusted)
     if readers is None:
         return False
+    _add(function.full_name, readers, outcome)
+    return True
+
+
+def _add(name: str, readers: list[Reader], outcome: Outcome) -> None:
     for inner in readers:
-        outcome.bodies.append((function.full_name, inner))
+        outcome.bodies.append((name, inner))
         outcome.actions |= inner.actions
-        outcome.names_change = outcome.names_change or any(_names_a_name(call) for call in inner.setting_calls)
         for verdict in inner.calls:
             _judge(verdict, inner, outcome)
+
+
+def follow_block(text: str, reader: Reader, outcome: Outcome) -> bool:
+    """A DO statement's code; False where it cannot be read."""
+    readers = read_block(text, reader.catalog, reader.search_path, reader.trusted) if reader.catalog is not None else None
+    if readers is None:
+        return False
+    _add("DO", readers, outcome)
     return True
 
 
 def read_body(function: Function, catalog: Catalog, path: tuple[str, ...] | None, trusted: frozenset[str]) -> list[Reader] | None:
-    """One reader per statement of an SQL function; None where the body cannot be read for sure."""
+    """One reader per statement of a function in SQL or PL/pgSQL; None where the body cannot be read for sure."""
     if path is None:
         return None
-    parameters = frozenset(function.argument_names) | {function.name}
+    names = frozenset(function.argument_names) | {function.name}
+    if function.language == "plpgsql":
+        return read_block(function.definition, catalog, path, trusted, names)
     try:
-        statements = [(one.kind, one.node) for one in parse(function.definition or function.source)]
+        statements = parse(function.definition or function.source)
     except (SyntaxFailure, TooMuch):
         return None
+    if not function.definition:
+        return _readers(statements, catalog, path, trusted, names)
     readers = []
-    if function.definition:
-        ((_, definition),) = statements
-        for wrapped in body_statements(definition.get("sql_body", {})):
-            reader = Reader(catalog, path, trusted, parameters | parameters_of(definition))
-            reader.body(wrapped)
-            readers.append(reader)
-    else:
-        for kind, node in statements:
-            reader = Reader(catalog, path, trusted, parameters)
-            read_statement(reader, kind, node)
-            readers.append(reader)
-    return None if any(reader.problem or reader.runs_prepared for reader in readers) else readers
+    definition = statements[0].node
+    for wrapped in body_statements(definition.get("sql_body", {})):
+        reader = Reader(catalog, path, trusted, names | parameters_of(definition))
+        reader.body(wrapped)
+        readers.append(reader)
+    return _certain(readers)
+
+
+def read_block(
+    definition: str, catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str], names: frozenset[str] = frozenset()
+) -> list[Reader] | None:
+    """The same for PL/pgSQL: a function's definition or a DO statement."""
+    code = read_code(definition)
+    if code is None:
+        return None
+    try:
+        statements = [one for text in code.statements for one in parse(text)]
+    except (SyntaxFailure, TooMuch):
+        return None
+    return _readers(statements, catalog, path, trusted, names | code.variables)
+
+
+def _readers(
+    statements: Sequence[Statement], catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str], names: frozenset[str]
+) -> list[Reader] | None:
+    readers = []
+    for statement in statements:
+        if statement.kind in ("VariableSetStmt", "DiscardStmt"):
+            return None  # what comes after it may mean something else
+        reader = Reader(catalog, path, trusted, names)
+        read_statement(reader, statement.kind, statement.node)
+        readers.append(reader)
+    return _certain(readers)
+
+
+def _certain(readers: list[Reader]) -> list[Reader] | None:
+    doubtful = any(
+        one.problem or one.runs_prepared or one.unknown or any(_names_a_name(call) for call in one.setting_calls) for one in readers
+    )
+    return None if doubtful else readers
 
 
 def _path_of(function: Function, callers: tuple[str, ...]) -> tuple[str, ...] | None:

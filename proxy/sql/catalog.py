@@ -74,7 +74,7 @@ class Function:
     defaults: int
     variadic: bool
     source: str
-    definition: str = ""  # CREATE FUNCTION …, where the body is stored parsed (BEGIN ATOMIC)
+    definition: str = ""  # CREATE FUNCTION …, for PL/pgSQL and where an SQL body is stored parsed (BEGIN ATOMIC)
     extension: str = ""
     argument_names: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()  # SET clauses, "name=value"

@@ -25,7 +25,7 @@ CLASS_ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``kind``: ``harmless``, ``follow`` (an SQL body can be read), ``opaque`` or a class of ``functions.json``."""
+    """``kind``: ``harmless``, ``follow`` (its body may be readable), ``opaque`` or a class of ``functions.json``."""
 
     name: str  # schema.name where known
     kind: str
@@ -102,6 +102,6 @@ def _own(function: Function, arguments: int, trusted: frozenset[str]) -> Verdict
         # Code of an extension that PostgreSQL may constant-fold computes on its arguments alone.
         computes = function.language in ("c", "internal") and function.volatility == "i"
         return Verdict(name, "harmless" if computes or function.extension in _data().harmless_extensions else "opaque", function)
-    if function.language == "sql" and function.kind in "fp":
+    if function.language in ("sql", "plpgsql") and function.kind in ("f", "p"):
         return Verdict(name, "follow", function)
     return Verdict(name, "opaque", function)

@@ -173,6 +173,25 @@ def normalise(text: str) -> str:
         library.pg_query_free_normalize_result(result)
 
 
+def plpgsql_tree(definition: str) -> Any:
+    """The tree of a ``CREATE FUNCTION`` or ``DO`` statement in PL/pgSQL.
+
+    Raises:
+        ValueError: the library cannot read it.
+    """
+    library = _library()
+    data = definition.encode()
+    if "\0" in definition or len(data) > MAX_BYTES:
+        raise ValueError("not a text for the parser")
+    result = library.pg_query_parse_plpgsql(data)
+    try:
+        if result.error:
+            raise ValueError("PL/pgSQL that cannot be read")
+        return msgspec.json.decode(result.plpgsql_funcs)
+    finally:
+        library.pg_query_free_plpgsql_parse_result(result)
+
+
 _PLACE = (
     rb'"(?:location|stmt_location|stmt_len|name_location|list_start|list_end|rexpr_list_start|rexpr_list_end)":-?[0-9]+'
 )

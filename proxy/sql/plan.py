@@ -108,7 +108,7 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
         _change_refusal(statement.kind, statement.node, reader, masks)
         or _target_refusal(reader, masks)
         or _function_refusal(outcome, masks)
-        or _block_refusal(statement.kind, statement.node, masks)
+        or ("" if outcome.block_read else _block_refusal(statement.kind, statement.node, masks))
     )
 
 
@@ -151,11 +151,11 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
     for name, body in outcome.bodies:
         for use in body.uses:
             if masks.of(use.relation).refuse:
-                return f"function {name} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
+                return f"{_called(name)} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
         for reference in body.references:
             hidden = masks.masked(reference.sources) if reference.context != WRITE else []
             if hidden:
-                return f"function {name} reads masked column {masks.name(hidden[0])}"
+                return f"{_called(name)} reads masked column {masks.name(hidden[0])}"
     for name, kind in outcome.classes.items():
         if kind in _REVEALING_CLASSES:
             return f"function {name} could show values of masked columns"
@@ -165,8 +165,12 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
     return ""
 
 
+def _called(name: str) -> str:
+    return "the code block" if name == "DO" else f"function {name}"
+
+
 def _block_refusal(kind: str, node: Node, masks: EffectiveMasks) -> str:
-    """DO: code is not followed, so it must not name anything that leads to masked values."""
+    """DO with code that cannot be read for sure: it must not name anything that leads to masked values."""
     if kind != "DoStmt":
         return ""
     options = {option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in node.get("args", ())}

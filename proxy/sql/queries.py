@@ -86,9 +86,8 @@ QUERIES: dict[str, str] = {
     "functions": """
         SELECT p.oid, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.pronargs, p.pronargdefaults,
         p.provariadic OPERATOR(pg_catalog.<>) 0, p.prosrc, CASE
-        WHEN l.lanname OPERATOR(pg_catalog.=) 'sql'
-        AND p.prosrc OPERATOR(pg_catalog.=) ''
-        AND p.prokind OPERATOR(pg_catalog.=) ANY ('{f,p}')
+        WHEN p.prokind OPERATOR(pg_catalog.=) ANY ('{f,p}') AND (l.lanname OPERATOR(pg_catalog.=) 'plpgsql'
+        OR (l.lanname OPERATOR(pg_catalog.=) 'sql' AND p.prosrc OPERATOR(pg_catalog.=) ''))
         THEN pg_catalog.pg_get_functiondef(p.oid) END, (SELECT e.extname
         FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
