@@ -123,7 +123,7 @@ def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
         columns = portal.result_columns()
         if columns is not None:
             head.masker = _masker_of(relay, columns)
-        elif portal.prepared.analysis.plan.kind == "result":
+        elif portal.prepared.analysis.plan.kind in ("result", "scan"):
             raise surprise("rows whose columns were not described")
     return head.masker
 
