@@ -32,7 +32,8 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
 
 def _execute(relay: Relay, portal: Portal, message: bytes, expected: Expected) -> None:
     if portal.prepared.analysis.plan.kind in ("result", "scan") and not _will_be_described(relay, portal):
-        # A statement masked at the scan may still return its target's columns: INSERT … SELECT … RETURNING. The cells to mask are found by the columns' origins, and the client has not asked for them.
+        # A statement masked at the scan may still return its target's columns: INSERT … SELECT … RETURNING.
+        # The cells to mask are found by the columns' origins, and the client has not asked for them.
         relay.outbox.server.add(Describe(b"P", portal.bind.portal).encode())
         relay.expect(Expected(Kind.DESCRIBE, target=portal, swallow=True))
     relay.outbox.server.add(message)
