@@ -55,12 +55,16 @@ class Bundle:
     groups: frozenset[str]
     issuers: tuple[Issuer, ...]
     rules: tuple[Rule, ...]
+    enforced: tuple[Rule, ...]  # all rules but the shadow ones
+    shadow: tuple[Rule, ...]
     masking: tuple[MaskingRule, ...]
     subjects: Mapping[str, Subject]
     connections: Mapping[str, Connection]
     workflows: Mapping[str, Workflow]
     _tokens: Mapping[tuple[str, str], Subject]
     _grants: Mapping[str, tuple[Grant, ...]]  # by connection
+    _masking: Mapping[str, tuple[MaskingRule, ...]]  # by connection
+    _moments: Mapping[str, tuple[int, ...]]  # by connection
     _databases: Mapping[str, tuple[re.Pattern[str], ...]]  # by connection
     _trusted: Mapping[str, tuple[NamePattern, ...]]  # by connection
     _secrets: Mapping[str, parts.ConnectionSecret] = field(default_factory=dict)
@@ -118,8 +122,12 @@ class Bundle:
         """Whether the connection's ``trusted_functions`` name this function."""
         return any(pattern.matches_fact(function, certain=True) for pattern in self._trusted.get(connection, ()))
 
+    def moments_on(self, connection: str) -> tuple[int, ...]:
+        """When grants on the connection begin or end, and clearances for its columns end (seconds)."""
+        return self._moments.get(connection, ())
+
     def masking_on(self, connection: str) -> tuple[MaskingRule, ...]:
-        return tuple(rule for rule in self.masking if rule.concerns(connection))
+        return self._masking.get(connection, ())
 
     def password(self, connection: str) -> str:
         """The upstream password. Raises BundleError where this worker was not given one."""
@@ -143,19 +151,25 @@ def _compile(content: parts.Payload, digest: str, secrets: Mapping[str, parts.Co
     _by(content.rules, lambda item: item.name, "rules")
     _by(content.masking, lambda item: item.name, "masking")
     _check_references(content, frozenset(workflows))
+    rules = _each("rules", content.rules, compile_rule)
+    masking = _each("masking", content.masking, _masking_rule)
     return Bundle(
         digest=digest,
         serial=content.serial,
         max_staleness=content.max_staleness,
         groups=frozenset(content.groups),
         issuers=content.issuers,
-        rules=_each("rules", content.rules, compile_rule),
-        masking=_each("masking", content.masking, _masking_rule),
+        rules=rules,
+        enforced=tuple(rule for rule in rules if not rule.shadow),
+        shadow=tuple(rule for rule in rules if rule.shadow),
+        masking=masking,
         subjects=_by(content.subjects, lambda item: item.name, "subjects"),
         connections=connections,
         workflows=workflows,
         _tokens=_tokens(content.subjects, issuers),
         _grants={name: tuple(grant for grant in content.grants if name in grant.connections) for name in connections},
+        _masking={name: tuple(rule for rule in masking if rule.concerns(name)) for name in connections},
+        _moments={name: _moments(name, content.grants, masking) for name in connections},
         _databases={name: tuple(map(wildcard, item.databases)) for name, item in connections.items()},
         _trusted=dict(zip(connections, _each("connections", content.connections, _trusted), strict=True)),
         _secrets=secrets,
@@ -195,6 +209,12 @@ def _masking_rule(rule: parts.Masking) -> MaskingRule:
 def _trusted(connection: Connection) -> tuple[NamePattern, ...]:
     # Without a schema only PostgreSQL's own function is meant; see rules.compile_rule.
     return tuple(parse_pattern(text, parts=2, default_schema="pg_catalog") for text in connection.trusted_functions)
+
+
+def _moments(connection: str, grants: tuple[Grant, ...], masking: tuple[MaskingRule, ...]) -> tuple[int, ...]:
+    found = {moment for grant in grants if connection in grant.connections for moment in (grant.valid_from, grant.until)}
+    found |= {clearance.until for rule in masking if rule.concerns(connection) for clearance in rule.cleared}
+    return tuple(sorted(moment for moment in found if moment is not None))
 
 
 def _tokens(subjects: tuple[Subject, ...], issuers: Mapping[str, Issuer]) -> dict[tuple[str, str], Subject]:

@@ -15,6 +15,7 @@ The settings only take an objection away: a statement that calls an opaque funct
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -22,10 +23,10 @@ from proxy.policy.bundle import Bundle, Connection, Grant
 from proxy.policy.decision import Allow, Decision, Deny, RequireApproval
 from proxy.policy.obligations import MaskSet, is_cleared, masks_for
 from proxy.policy.payload import ApproveBy, Setting
-from proxy.policy.rules import Rule, Situation, applies, may_concern, parse_address
+from proxy.policy.rules import Rule, Situation, applies, may_concern
 from proxy.sql.facts import Analysis, Facts
 
-__all__ = ["MaskSet", "Question", "admits", "decide", "masks_for"]
+__all__ = ["MaskSet", "Question", "admits", "decide", "masks_for", "stable_until"]
 
 PLANS = frozenset({"none", "result", "scan"})  # the mask plans that can be carried out; any other word means no
 
@@ -58,8 +59,8 @@ def admits(bundle: Bundle, subject: str, connection: str, now: float, groups: fr
     member = bundle.groups_of(subject, groups)
     if any(_is_valid(grant, now) for grant in _grants_for(bundle, subject, member, connection)):
         return ""
-    situation = Situation(subject, member, connection, None, now, False, False)
-    if any(rule.then != "deny" and not rule.shadow and may_concern(rule, situation) for rule in bundle.rules):
+    situation = Situation(subject, member, connection, "", now, False, False)
+    if any(rule.then != "deny" and may_concern(rule, situation) for rule in bundle.enforced):
         return ""
     return f'subject "{subject}" has no grant on connection "{connection}" that is valid now'
 
@@ -84,6 +85,16 @@ def decide(question: Question) -> Decision:
     return _combine([*decisions, *_plan(analysis)], _would(case, statements))
 
 
+def stable_until(bundle: Bundle, connection: str, now: float) -> float:
+    """When time alone may next change a decision, admission or mask on this connection (seconds; ``inf``: never).
+
+    Until then equal questions have equal answers, so a caller may keep them for as long as it keeps the bundle.
+    """
+    following = [moment for moment in bundle.moments_on(connection) if moment > now]
+    hours = any(rule.hours is not None for rule in bundle.rules)
+    return min([*following, (now // 60 + 1) * 60] if hours else following, default=math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     question: Question
@@ -97,7 +108,7 @@ def _situation(question: Question) -> Situation:
         subject=question.subject,
         groups=question.bundle.groups_of(question.subject, question.groups),
         connection=question.connection,
-        client=parse_address(question.client_ip),
+        client_ip=question.client_ip,
         now=question.now,
         touches_masked=bool(analysis.plan.masked),
         multiple_statements=len(analysis.statements) > 1,
@@ -105,7 +116,7 @@ def _situation(question: Question) -> Situation:
 
 
 def _decide_one(case: _Case, facts: Facts) -> Decision:
-    matching = [rule for rule in case.question.bundle.rules if not rule.shadow and applies(rule, case.situation, facts)]
+    matching = [rule for rule in case.question.bundle.enforced if applies(rule, case.situation, facts)]
     names = tuple(rule.name for rule in matching)
     for rule in matching:
         if rule.then == "deny":
@@ -180,6 +191,8 @@ def _by_grant(case: _Case, facts: Facts) -> Decision:
 def _combine(decisions: Iterable[Decision], would: tuple[str, ...]) -> Decision:
     """The strictest of them, with the names of all rules that spoke."""
     found = list(decisions)
+    if len(found) == 1 and not would:
+        return found[0]
     names = tuple(dict.fromkeys(name for decision in found for name in decision.rules))
     for kind in (Deny, RequireApproval, Allow):
         for decision in found:
@@ -192,8 +205,8 @@ def _would(case: _Case, statements: tuple[Facts, ...]) -> tuple[str, ...]:
     """What shadow rules would have done: ``deny: NAME``."""
     return tuple(
         f"would {rule.then}: {rule.name}"
-        for rule in case.question.bundle.rules
-        if rule.shadow and any(applies(rule, case.situation, facts) for facts in statements)
+        for rule in case.question.bundle.shadow
+        if any(applies(rule, case.situation, facts) for facts in statements)
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import pytest
 
 from proxy.policy.decision import Allow, Deny, RequireApproval
-from proxy.policy.engine import admits
+from proxy.policy.engine import admits, stable_until
 from proxy.sql.facts import Analysis, MaskPlan, SyntaxProblem
 from tests.proxy.policy.example import NOW, ask, bundle, facts, masking, payload, rule
 
@@ -234,3 +236,29 @@ class TestAdmits:
     def test_a_rule_about_others_cannot(self) -> None:
         assert admits(bundle(grants=[], rules=[rule("allow", subjects=["token-bot"])]), "bot", "crm", NOW) != ""
         assert admits(bundle(grants=[], rules=[rule("allow", connections=["open"])]), "bot", "crm", NOW) != ""
+
+
+class TestStableUntil:
+    def test_grants_begin_and_end(self) -> None:
+        assert stable_until(bundle(), "crm", NOW - 101) == NOW - 100
+        assert stable_until(bundle(), "crm", NOW - 100) == NOW + 100
+        assert stable_until(bundle(), "crm", NOW + 100) == math.inf
+        assert stable_until(bundle(), "open", NOW) == math.inf
+
+    def test_clearances_end(self) -> None:
+        cleared = masking(cleared=[{"groups": ["compliance"], "until": NOW + 7}])
+        assert stable_until(bundle(masking=[cleared]), "crm", NOW) == NOW + 7
+        assert stable_until(bundle(masking=[{**cleared, "connections": ["open"]}]), "crm", NOW) == NOW + 100
+
+    def test_hours_change_with_the_minute(self) -> None:
+        policy = bundle(rules=[rule(between={"from": "22:00", "to": "06:00"})])
+        assert stable_until(policy, "crm", NOW + 61.5) == NOW + 100
+        assert stable_until(policy, "crm", NOW + 100) == NOW + 120
+
+    def test_nothing_changes_before(self) -> None:
+        policy = bundle(rules=[rule(between={"from": "22:00", "to": "06:00"}, actions=["select"])])
+        moments = [NOW - 110 + step * 0.5 for step in range(500)]
+        for before, after in itertools.pairwise(moments):
+            if after < stable_until(policy, "crm", before):
+                for action in ("select", "insert"):
+                    assert ask(policy, facts(action), now=before) == ask(policy, facts(action), now=after)
