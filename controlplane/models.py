@@ -341,10 +341,13 @@ class Grant(models.Model):
             raise ValidationError({"valid_until": "The grant would end before it begins."})
 
     def clean_links(self, links: Mapping[str, Collection[Any]]) -> None:
+        problems = {}
         if not links["subjects"] and not links["groups"]:
-            raise ValidationError({"groups": "Grant it to at least one subject or group."})
+            problems["groups"] = "Grant it to at least one subject or group."
         if not links["connections"]:
-            raise ValidationError({"connections": "Name at least one connection."})
+            problems["connections"] = "Name at least one connection."
+        if problems:
+            raise ValidationError(problems)
 
 
 class EnrolmentToken(models.Model):
