@@ -5,7 +5,6 @@ All of it happens in one transaction that is rolled back.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import psycopg
@@ -14,6 +13,7 @@ from psycopg.pq import ExecStatus, Format
 
 from proxy.policy.masks import Mask, fitted, mask_cell, sql_expression
 from proxy.sql.catalog import QUERIES, Catalog, Column
+from tests.conftest import Target
 
 EMAILS = [
     "ann@example.com",
@@ -87,7 +87,6 @@ TYPES: dict[str, tuple[str, list[str]]] = {
     "json": ("json", ['{"a": 1}', "null", "[1,2]"]),
     "jsonb": ("jsonb", ['{"a": 1}', "null", "[1,2]"]),
     "inet": ("inet", ["10.1.2.3", "10.0.0.0/8", "::1"]),
-    "xml": ("xml", ["<a/>"]),
     "int_array": ("int4[]", ["{1,2,3}", "{}"]),
     "varchar_array": ("varchar(3)[]", ["{abc,d}", "{{a},{b}}"]),
     "jsonb_array": ("jsonb[]", ['{"{}"}']),
@@ -125,20 +124,20 @@ MASKS = {
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[psycopg.Connection]:
-    dsn = os.environ.get("TIDEGATE_TEST_TARGET_DSN")
-    if not dsn:
-        pytest.skip("TIDEGATE_TEST_TARGET_DSN names no server")
-    with psycopg.connect(dsn) as connection:
+def connection(target: Target) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(target.dsn()) as connection:
         connection.execute("SET LOCAL TimeZone = 'UTC'")
         connection.execute("CREATE DOMAIN pg_temp.postcode AS varchar(5) NOT NULL")
         connection.execute("CREATE TYPE pg_temp.mood AS ENUM ('happy', 'sad')")
         connection.execute("CREATE TYPE pg_temp.pair AS (x int, y text)")
-        connection.execute("CREATE COLLATION pg_temp.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
-        for name, (kind, _) in TYPES.items():
-            if name == "numeric_negative_scale" and connection.info.server_version < 150000:
-                continue
-            connection.execute(f"CREATE TEMP TABLE m_{name} (n serial, v {kind}) ON COMMIT DROP")  # type: ignore[arg-type]
+        unknown = {"numeric_negative_scale"} if target.version < 15 else set()
+        try:
+            with connection.transaction():
+                connection.execute("CREATE COLLATION pg_temp.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        except psycopg.errors.FeatureNotSupported:  # a server built without ICU
+            unknown.add("text_icu")
+        for name in TYPES.keys() - unknown:
+            connection.execute(f"CREATE TEMP TABLE m_{name} (n serial, v {TYPES[name][0]}) ON COMMIT DROP")  # type: ignore[arg-type]
         yield connection
         connection.rollback()
 
@@ -219,6 +218,8 @@ def test_year_does_not_depend_on_the_time_zone(connection: psycopg.Connection, c
 @pytest.mark.parametrize("method", ["redact", "nullify", "email", "card", "partial_0_4", "fixed_text"])
 @pytest.mark.parametrize("name", ["text", "text_c", "text_icu", "varchar20", "name"])
 def test_collation_is_kept(connection: psycopg.Connection, columns: dict[str, Column], name: str, method: str) -> None:
+    if name not in columns:
+        pytest.skip("this server has no such collation")
     inner = f"SELECT v, {sql_expression(MASKS[method], columns[name], 'v')} AS masked FROM pg_temp.m_{name}"
     result = run(connection, f"SELECT pg_collation_for(v), pg_collation_for(masked) FROM ({inner}) s LIMIT 1", 0)
     assert result.get_value(0, 0) == result.get_value(0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 
@@ -14,6 +13,7 @@ from psycopg.pq import ExecStatus, Format
 
 from proxy.wire import values
 from proxy.wire.values import from_text, to_text
+from tests.conftest import Target
 
 GOLDEN = [
     (values.BOOL, "01", "t"),
@@ -191,11 +191,8 @@ def test_single_floats_read_back(value: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[psycopg.Connection]:
-    dsn = os.environ.get("TIDEGATE_TEST_TARGET_DSN")
-    if not dsn:
-        pytest.skip("TIDEGATE_TEST_TARGET_DSN names no server")
-    with psycopg.connect(dsn, options="-c TimeZone=UTC -c DateStyle=ISO") as connection:
+def connection(target: Target) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(target.dsn(), options="-c TimeZone=UTC -c DateStyle=ISO") as connection:
         yield connection
 
 
