@@ -64,16 +64,16 @@ _LIMITS = {
     "decision": 64,
     "bundle": 64,
     "client": 255,
-    "application": 255,
-    "run": 255,
     "boot": 64,
 }
+_CUT = ("application", "run")  # a client may call itself what it likes, at any length
+_CUT_AT = 255
 
 
 def read(payload: Mapping[str, Any]) -> Payload:
     """The payload with every field checked. Raises: PayloadError."""
     try:
-        found = msgspec.convert(payload, Payload, strict=True)
+        found = _presentable(msgspec.convert(payload, Payload, strict=True))
     except msgspec.ValidationError as error:
         raise PayloadError(f"the request does not have the agreed form: {error}") from None
     if not re.fullmatch("[0-9a-f]{64}", found.binding):
@@ -84,6 +84,15 @@ def read(payload: Mapping[str, Any]) -> Payload:
     if not _storable(msgspec.to_builtins(found)):
         raise PayloadError("the request holds a character that PostgreSQL's text cannot hold")
     return found
+
+
+def _presentable(found: Payload) -> Payload:
+    """What a client may send though no table can hold it, spelt out; the binding covers the bytes themselves."""
+    parameters = tuple(
+        msgspec.structs.replace(item, text=item.text.replace("\0", "⟦U+0000⟧")) if item.text else item for item in found.parameters
+    )
+    cut = {name: text if len(text) <= _CUT_AT else text[: _CUT_AT - 1] + "…" for name in _CUT for text in [getattr(found, name)]}
+    return msgspec.structs.replace(found, parameters=parameters, **cut)
 
 
 def _storable(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from approvals.models import ApprovalRequest
-from audit.visible import pieces, spelt_out
+from audit.visible import in_order, pieces
 
 _TYPES = {
     16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 700: "real", 701: "double precision",
@@ -19,7 +19,7 @@ def of(request: ApprovalRequest) -> dict[str, Any]:
     return {
         "approval": request,
         "sql_pieces": list(pieces(request.sql)),
-        "sql_lines": spelt_out(request.sql).split("\n"),
+        "sql_lines": in_order(request.sql).split("\n"),
         "sql_size": f"{request.sql.count(chr(10)) + 1} lines, {len(request.sql)} characters",
         "odd_characters": any(piece.kind == "hidden" for piece in pieces(request.sql)),
         "parameters": [_parameter(item) for item in request.parameters],
@@ -40,7 +40,7 @@ def _parameter(item: dict[str, Any]) -> dict[str, Any]:
 
 def _flat(text: str) -> str:
     """For e-mails: a value with line feeds must not look like the e-mail's own lines."""
-    return spelt_out(text).replace("\n", "⟦U+000A⟧")
+    return in_order(text).replace("\n", "⟦U+000A⟧")
 
 
 def _facts(request: ApprovalRequest) -> list[tuple[str, str]]:

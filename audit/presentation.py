@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from audit.visible import one_line, pieces
 _GOOD, _WAIT, _BAD = ("allow", "ok"), ("approve", "held"), ("deny", "error", "refused", "lost")
 # What a list says of entries that are no statements: these fields, in this order.
 _SUMMARY = (
-    "action", "model", "object", "reason", "by", "outcome", "tag", "rows", "error", "detail", "client", "application", "host", "version",
+    "action", "model", "object", "reason", "by", "tag", "error", "detail", "client", "application", "host", "version",
     "filters", "entries",
 )  # fmt: skip
 
@@ -61,7 +62,15 @@ def whole(entry: Entry) -> dict[str, Any]:
         "disclosed": [(name, list(pieces(_said(value)))) for name, value in sorted(disclosed.items())],
         "withheld": withheld,
         "tone": tone(entry.decision),
+        "request_id": _uuid(content["fields"].get("request") or content["fields"].get("approval")),
     }
+
+
+def _uuid(value: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
 
 
 def _said(value: object) -> str:

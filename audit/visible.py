@@ -62,6 +62,14 @@ def spelt_out(text: str) -> str:
     return "".join(f"⟦{piece.text}⟧" if piece.kind == "hidden" else piece.text for piece in pieces(text))
 
 
+def in_order(text: str) -> str:
+    """For plain text whose drawing nobody controls, such as an e-mail: right-to-left letters are spelt out too.
+
+    They make what stands around them change places.
+    """
+    return "".join(f"⟦U+{ord(one):04X}⟧" if unicodedata.bidirectional(one) in ("R", "AL", "AN") else one for one in spelt_out(text))
+
+
 def one_line(text: str, limit: int = 120) -> str:
     """For subjects and lists: invisible characters spelt out, white space collapsed, cut at ``limit`` characters."""
     flat = " ".join(spelt_out(text).split())

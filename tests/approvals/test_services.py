@@ -69,6 +69,12 @@ def test_what_is_not_understood_is_not_opened(ask, change):
     assert not ApprovalRequest.objects.exists()
 
 
+def test_a_client_s_odd_names_and_values_do_not_keep_its_request_from_its_approvers(ask):
+    request = ask(application="x" * 300, run="r" * 255, parameters=[{"n": 1, "oid": 25, "text": "a\0b"}])
+    assert (request.application, request.run) == ("x" * 254 + "…", "r" * 255)
+    assert request.parameters[0]["text"] == "a⟦U+0000⟧b"
+
+
 def test_an_unknown_workflow_is_refused_at_once(ask):
     request = ask(workflow="nobody")
     assert (request.state, request.no_approver) == (State.REJECTED, True)

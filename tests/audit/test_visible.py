@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.visible import one_line, pieces, spelt_out
+from audit.visible import in_order, one_line, pieces, spelt_out
 
 
 @pytest.mark.parametrize("character", [
@@ -41,3 +41,8 @@ def test_nothing_is_lost_and_nothing_hidden_is_left(text):
 
 def test_one_line_is_short():
     assert one_line("a\n  b" + "x" * 500, 10) == "a bxxxxxx…"
+
+
+def test_letters_that_reorder_a_line_are_spelt_out_where_nobody_controls_the_drawing():
+    assert in_order("'\u05d0' OR 1=1 \u0661") == "'⟦U+05D0⟧' OR 1=1 ⟦U+0661⟧"
+    assert spelt_out("'\u05d0'") == "'\u05d0'"
