@@ -22,6 +22,7 @@ from rest_framework.authtoken.models import TokenProxy
 
 from controlplane import services, workers
 from controlplane.admin_base import (
+    AdminPasswordChangeForm,
     Checkboxes,
     PasswordInput,
     ReadOnlyAdmin,
@@ -29,8 +30,9 @@ from controlplane.admin_base import (
     ServiceForm,
     ServiceModelAdmin,
     TextInput,
+    UserChangeForm,
+    UserCreationForm,
     show_secret,
-    user_forms,
 )
 from controlplane.models import (
     ApiKey,
@@ -66,7 +68,7 @@ class GroupAdmin(ServiceModelAdmin):
         return Subject.objects.filter(groups=group).count()
 
 
-class UserForm(user_forms.UserChangeForm, ServiceForm):  # type: ignore[misc, name-defined]
+class UserForm(UserChangeForm, ServiceForm):  # type: ignore[misc]
     class Meta:
         model = User
         fields = "__all__"
@@ -77,8 +79,8 @@ class UserForm(user_forms.UserChangeForm, ServiceForm):  # type: ignore[misc, na
 @admin.register(User)
 class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
     form = UserForm
-    add_form = user_forms.UserCreationForm
-    change_password_form = user_forms.AdminPasswordChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
     fieldsets = (
         (None, {"fields": ("username", "password", "email", "first_name", "last_name", "is_active")}),
         ("Roles", {"fields": ("is_superuser", "is_approver", "is_auditor")}),

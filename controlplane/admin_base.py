@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.apps import apps
 from django.contrib import messages
-from django.contrib.auth import forms as auth_forms
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -23,10 +22,13 @@ Checkboxes: Any
 PasswordInput: Any
 Select: Any
 TextInput: Any
+AdminPasswordChangeForm: Any
+UserChangeForm: Any
+UserCreationForm: Any
 
 if apps.is_installed("unfold"):
-    from unfold import forms as user_forms
     from unfold.admin import ModelAdmin as PlainModelAdmin
+    from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
     from unfold.sites import UnfoldAdminSite as BaseAdminSite
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
@@ -35,12 +37,13 @@ if apps.is_installed("unfold"):
 else:
     from django.contrib.admin import AdminSite as BaseAdminSite
     from django.contrib.admin import ModelAdmin as PlainModelAdmin
+    from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
+    from django.contrib.auth.forms import AdminUserCreationForm as UserCreationForm
     from django.forms import CheckboxSelectMultiple as Checkboxes
     from django.forms import PasswordInput, Select, TextInput
 
-    user_forms = auth_forms
-
 __all__ = [
+    "AdminPasswordChangeForm",
     "BaseAdminSite",
     "Checkboxes",
     "PasswordInput",
@@ -50,8 +53,9 @@ __all__ = [
     "ServiceForm",
     "ServiceModelAdmin",
     "TextInput",
+    "UserChangeForm",
+    "UserCreationForm",
     "show_secret",
-    "user_forms",
 ]
 
 

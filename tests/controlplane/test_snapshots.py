@@ -12,8 +12,14 @@ def test_names_instead_of_numbers_and_no_secret(bot: Subject, admin_user: User) 
     bot.owner = admin_user
     found = snapshot(bot)
     assert found == {
-        "name": "report-bot", "kind": "agent", "owner": "root", "groups": ["agents"], "oidc_issuer": None, "oidc_subject": "", "enabled": True,
-    }  # fmt: skip
+        "name": "report-bot",
+        "kind": "agent",
+        "owner": "root",
+        "groups": ["agents"],
+        "oidc_issuer": None,
+        "oidc_subject": "",
+        "enabled": True,
+    }
     person = snapshot(admin_user)
     assert person["is_superuser"] is True
     assert not {"password", "last_login", "id", "user_permissions"} & set(person)
