@@ -1,0 +1,248 @@
+"""Statements that wait for a human: what is asked, how it ends, and that nothing runs that was not approved."""
+
+from typing import Any
+
+from proxy import effects as fx
+from proxy import events as ev
+from proxy.sql.facts import MaskPlan
+from proxy.wire.backend import CommandComplete, ErrorFields
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
+from tests.proxy.session.playbook import HELD, IDLE, IN_BLOCK, MASKED, NOW, Playbook, bundle, error, one, rule
+
+DELETE = {"delete": one("delete", writes=frozenset({"crm.orders"}))}
+PARSED, BOUND = b"1\0\0\0\x04", b"2\0\0\0\x04"
+RUN = ["record statement.intended approve", "server Query"]
+
+
+def held(analyses: dict[str, Any] | None = None, **policy: Any) -> Playbook:
+    return Playbook(bundle(**{**HELD, **policy}), analyses or DELETE).sign_in()
+
+
+def workflow(**over: Any) -> list[dict[str, Any]]:
+    base = {"name": "owners", "quorum": 1, "expires": 900, "hold": "wait", "max_wait": 600, "has_approvers": True}
+    return [{**base, **over}]
+
+
+def request(book: Playbook) -> dict[str, Any]:
+    return dict([e for e in book.effects if isinstance(e, fx.RequestApproval)][-1].request)
+
+
+def opened(book: Playbook) -> list[str]:
+    return book.give(ev.ApprovalAnswered("r1", "open", url="https://t/r1"))
+
+
+def test_a_held_query_runs_once_it_is_approved() -> None:
+    book = held()
+    query = Query(b"delete").encode()
+    assert book.client(query) == ["RequestApproval"]
+    assert opened(book) == ["client NoticeResponse", "WakeAt"]
+    assert b"https://t/r1" in book.sent(fx.SendToClient)
+    assert book.sent() == b""
+    assert book.give(ev.ApprovalAnswered("r1", "consumed")) == RUN
+    assert book.sent() == query
+    assert book.records("statement.intended")[0]["approval"] == "r1"
+    assert book.server(CommandComplete("DELETE 1"), IDLE)[0] == "record statement.completed ok"
+    assert book.client(query) == ["RequestApproval"]  # once is once
+
+
+def test_what_the_approver_is_told() -> None:
+    book = held()
+    book.client(Parse(b"", b"delete", (20, 0)), Bind(b"", b"", (1, 0), (b"\0\0\0\0\0\0\0\x07", b"x")), Execute(b""), SYNC_MESSAGE)
+    told = request(book)
+    assert told["parameters"] == [{"n": 1, "oid": 20, "text": "7"}, {"n": 2, "oid": 0, "text": "x"}]
+    assert (told["sql"], told["subject"], told["connection"], told["workflow"]) == ("delete", "bot", "crm", "owners")
+    assert (told["relations"], told["actions"], told["in_transaction"]) == (["crm.orders"], ["delete"], False)
+    assert set(told) == {
+        "binding", "workflow", "subject", "issuer", "connection", "database", "session", "statement", "decision", "sql", "parameters",
+        "actions", "relations", "reason", "rules", "masked", "bundle", "in_transaction", "client", "application", "run",
+    }  # fmt: skip
+
+
+def test_the_binding_covers_text_and_parameters() -> None:
+    bindings = set()
+    for value in (b"7", b"8", None):
+        book = held()
+        book.client(Parse(b"", b"delete"), Bind(b"", b"", (), (value,)), Execute(b""), SYNC_MESSAGE)
+        bindings.add(request(book)["binding"])
+    for _ in range(2):
+        book = held()
+        book.client(Query(b"delete"))
+        bindings.add(request(book)["binding"])
+    assert len(bindings) == 4
+
+
+def test_binary_values_of_unknown_types_are_shown_in_hexadecimal() -> None:
+    book = held()
+    book.client(Parse(b"", b"delete"), Bind(b"", b"", (1,), (b"\x01\x02",)), Execute(b""), SYNC_MESSAGE)
+    assert request(book)["parameters"][0]["text"] == "\\x0102"
+
+
+def test_rejected_expired_and_the_rest() -> None:
+    for outcome, sqlstate in {
+        "rejected": "TG002", "expired": "TG002", "cancelled": "TG002", "no_approver": "42501", "unavailable": "TG003", "nonsense": "TG003",
+    }.items():  # fmt: skip
+        book = held()
+        book.client(Query(b"delete"))
+        words = book.give(ev.ApprovalAnswered("r1", outcome, "too risky"))
+        assert words[-2:] == [f"client ErrorResponse {sqlstate}", "client ReadyForQuery I"]
+        assert book.sent() == b""
+        assert book.records("statement.completed")[0]["outcome"] == "refused"
+
+
+def test_a_rejected_statement_in_a_transaction_fails_it() -> None:
+    book = held()
+    book.client(Query(b"begin"))
+    book.server(CommandComplete("BEGIN"), IN_BLOCK)
+    book.client(Query(b"delete"))
+    assert book.give(ev.ApprovalAnswered("r1", "rejected"))[-2:] == ["server Execute", "server Sync"]
+
+
+def test_a_rejected_execute_in_a_pipeline_skips_to_sync() -> None:
+    book = held()
+    book.client(Parse(b"", b"delete"), Bind(b"", b""), Execute(b""), Execute(b""), SYNC_MESSAGE, Query(b"select 1"))
+    book.server(PARSED, BOUND)
+    words = book.give(ev.ApprovalAnswered("r1", "rejected"))
+    assert [w for w in words if not w.startswith("record")] == ["server Sync", "client ErrorResponse TG002", "server Query"]
+
+
+def test_a_ticket_is_refused_at_once_and_stays_open() -> None:
+    book = held(workflows=workflow(hold="ticket"))
+    book.client(Query(b"delete"))
+    words = opened(book)
+    assert words[-2:] == ["client ErrorResponse TG001", "client ReadyForQuery I"]
+    fields = ErrorFields.decode(book.sent(fx.SendToClient)[5:-6]).fields
+    assert b"r1" in fields["H"]
+    assert not any(isinstance(e, fx.WithdrawApproval) for e in book.effects)
+    assert book.records("statement.completed")[0]["outcome"] == "held"
+    book.client(Query(b"delete"))  # the same statement again: this time it was approved
+    assert book.give(ev.ApprovalAnswered("r2", "consumed")) == RUN
+
+
+def test_waiting_ends_after_max_wait_and_a_late_answer_means_nothing() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    book.now = NOW + 599
+    assert book.give(ev.Tick()) == []
+    book.now = NOW + 600
+    assert book.give(ev.Tick())[-2:] == ["client ErrorResponse TG001", "client ReadyForQuery I"]
+    assert book.give(ev.ApprovalAnswered("r1", "consumed")) == []
+    book.client(Query(b"delete"))
+    assert book.give(ev.ApprovalAnswered("r1", "consumed")) == []  # of the first run, not of this one
+    assert book.sent() == b""
+
+
+def test_cancel_withdraws() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    words = book.give(ev.CancelRequested())
+    assert fx.WithdrawApproval("r1", "cancelled by the client") in book.effects
+    assert words[-2:] == ["client ErrorResponse 57014", "client ReadyForQuery I"]
+    assert book.records("statement.completed")[0]["outcome"] == "cancelled"
+
+
+def test_cancel_before_the_request_has_a_name() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    assert book.give(ev.CancelRequested())[-2:] == ["client ErrorResponse 57014", "client ReadyForQuery I"]
+    assert book.client(Query(b"delete")) == []  # the first answer is still due
+    assert book.give(ev.ApprovalAnswered("r1", "consumed")) == ["WithdrawApproval", "RequestApproval"]
+    assert book.sent() == b""
+
+
+def test_a_client_that_goes_withdraws() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    words = book.give(ev.ClientGone())
+    assert "WithdrawApproval" in words
+    assert words[:2] == ["record statement.intended approve", "record statement.completed cancelled"]
+
+
+def test_a_failure_of_an_earlier_message_withdraws() -> None:
+    book = held()
+    book.client(Parse(b"", b"delete"), Bind(b"", b""), Execute(b""))
+    opened(book)
+    words = book.server(PARSED, error("22P02"))
+    assert "WithdrawApproval" in words
+    assert book.client(SYNC_MESSAGE) == ["server Sync"]
+
+
+def test_the_queue_behind_a_held_statement_is_bounded() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    assert book.client(Query(b"x" * 1_000_000)) == []
+    words = book.client(Query(b"x" * 100_000))
+    assert "client ErrorResponse 54000" in words
+    assert words[-1] == "Close"
+    assert "WithdrawApproval" in words
+
+
+def test_what_was_pipelined_behind_runs_afterwards() -> None:
+    book = held()
+    book.client(Query(b"delete"), Query(b"select 1"))
+    assert book.give(ev.ApprovalAnswered("r1", "consumed")) == [*RUN, "record statement.intended allow", "server Query"]
+
+
+def test_a_denial_that_came_meanwhile_wins() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    book.environment.bundle = bundle(rules=[rule("delete", "deny")])
+    assert "client ErrorResponse 42501" in book.give(ev.ApprovalAnswered("r1", "consumed"))
+    assert book.sent() == b""
+
+
+def test_masks_that_changed_meanwhile_void_the_approval() -> None:
+    plan = MaskPlan("none", masked=("crm.customers.ssn",))
+    analyses = {"delete": one("delete", plan, writes=frozenset({"crm.customers"}))}
+    book = held(analyses, **MASKED)
+    book.client(Query(b"delete"))
+    opened(book)
+    before = book.sent()
+    book.environment.bundle = bundle(**HELD)
+    assert "client ErrorResponse TG003" in book.give(ev.ApprovalAnswered("r1", "consumed"))
+    assert book.sent() == before
+
+
+def test_a_stale_policy_when_the_answer_comes() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    book.now = NOW + 4000
+    assert "client ErrorResponse TG003" in book.give(ev.ApprovalAnswered("r1", "consumed"))
+    assert book.sent() == b""
+
+
+def test_drain_withdraws() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    words = book.give(ev.Drain())
+    assert "WithdrawApproval" in words
+    assert "client ErrorResponse 57P01" in words
+
+
+def test_fetching_on_from_an_approved_portal_needs_no_second_approval() -> None:
+    book = held()
+    book.client(Parse(b"", b"delete"), Bind(b"", b""), Execute(b"", 1), b"H\0\0\0\x04")
+    book.give(ev.ApprovalAnswered("r1", "consumed"))
+    book.server(PARSED, BOUND, b"s\0\0\0\x04")
+    assert book.client(Execute(b"", 1), SYNC_MESSAGE) == ["record statement.intended approve", "server Execute", "server Sync"]
+
+
+def test_what_needs_approval_cannot_be_prepared_in_sql() -> None:
+    prepare = one("prepare", actions={"prepare", "delete"})
+    book = held({"prepare p as delete": prepare})
+    assert "client ErrorResponse TG003" in book.client(Query(b"prepare p as delete"))
+
+
+def test_sql_execute_cannot_run_what_needs_approval() -> None:
+    execute = one("prepare", runs_prepared=True)
+    book = held({**DELETE, "execute s": execute})
+    book.client(Parse(b"s", b"delete"), SYNC_MESSAGE)  # a Parse runs nothing and is not held
+    book.server(PARSED, IDLE)
+    assert "client ErrorResponse TG003" in book.client(Query(b"execute s"))
+    assert b"execute s" not in book.sent()

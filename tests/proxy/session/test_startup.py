@@ -1,0 +1,220 @@
+"""The first bytes of a connection: encryption, StartupMessage, API key or token, and everything that is not one of them."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy import effects as fx
+from proxy import events as ev
+from proxy.wire import backend, scram
+from proxy.wire.backend import ErrorFields
+from proxy.wire.frontend import CancelRequest, PasswordMessage, SASLInitialResponse, StartupMessage
+from tests.proxy.session.playbook import NOW, Playbook, bundle, prove
+
+SSL, GSS = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
+HELLO = StartupMessage(3 << 16, {"user": "bot", "database": "crm"})
+TOKEN_HELLO = StartupMessage(3 << 16, {"user": "oidc", "database": "crm"})
+REFUSED = "record session.refused"
+
+
+def refused(words: list[str], sqlstate: str) -> bool:
+    return words[-2:] == [f"client ErrorResponse {sqlstate}", "Close"] and any(w.startswith(REFUSED) for w in words)
+
+
+def test_encryption_is_declined_without_a_certificate() -> None:
+    book = Playbook()
+    assert book.client(SSL) == ["client b'N'"]
+    assert book.client(GSS) == ["client b'N'"]
+    assert book.client(HELLO) == ["client Authentication"]
+
+
+def test_tls() -> None:
+    book = Playbook(tls_available=True)
+    assert book.client(SSL) == ["client b'S'", "StartClientTls"]
+    book.give(ev.ClientTlsStarted())
+    assert book.client(HELLO) == ["client Authentication"]
+    assert refused(Playbook(tls_available=True).client(SSL + HELLO.encode()), "08P01")  # CVE-2021-23222
+
+
+def test_encryption_is_asked_for_once() -> None:
+    book = Playbook()
+    book.client(SSL)
+    assert refused(book.client(SSL), "08P01")
+
+
+def test_a_cancel_request_is_routed_and_never_answered() -> None:
+    book = Playbook()
+    assert book.client(CancelRequest(7, b"abcd")) == ["RouteCancel", "Close"]
+    assert fx.RouteCancel(7, b"abcd") in book.effects
+
+
+def test_an_api_key_signs_in() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    assert prove(book) == ["client Authentication", "client Authentication", "OpenServer"]
+    assert book.effects[-1] == fx.OpenServer("crm", "crm_db")
+    assert book.environment.sessions["crm"] == 1
+
+
+def test_wrong_key_and_unknown_subject_look_alike() -> None:
+    one, two = Playbook(), Playbook()
+    one.client(HELLO)
+    two.client(StartupMessage(3 << 16, {"user": "nobody", "database": "crm"}))
+    assert refused(prove(one, "wrong"), "28P01")
+    assert refused(prove(two, "wrong"), "28P01")
+    lengths = [[len(e.data) for e in book.effects if isinstance(e, fx.SendToClient)][:2] for book in (one, two)]
+    assert lengths[0] == lengths[1]
+
+
+def test_unknown_connection() -> None:
+    book = Playbook()
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "nope"}))
+    assert refused(prove(book), "3D000")
+
+
+def test_no_grant_no_session() -> None:
+    book = Playbook(bundle(connection={"default": "deny"}))
+    book.client(HELLO)
+    assert refused(prove(book), "28000")
+
+
+def test_too_many_sessions() -> None:
+    book = Playbook(bundle(connection={"max_sessions": 1}))
+    book.environment.sessions["crm"] = 1
+    book.client(HELLO)
+    assert refused(prove(book), "53300")
+    assert book.environment.sessions["crm"] == 1
+
+
+def test_no_bundle() -> None:
+    book = Playbook()
+    book.environment.bundle = None
+    assert "client ErrorResponse TG003" in book.client(HELLO)
+
+
+def test_stale_bundle() -> None:
+    book = Playbook()
+    book.now = NOW + 3601
+    assert refused(book.client(HELLO), "TG003")
+
+
+def test_draining() -> None:
+    book = Playbook()
+    book.environment.draining = True
+    assert refused(book.client(HELLO), "57P01")
+
+
+def test_replication_is_refused() -> None:
+    for value in ("database", "true", "1"):
+        assert refused(Playbook().client(StartupMessage(3 << 16, {"user": "bot", "replication": value})), "0A000")
+    assert Playbook().client(StartupMessage(3 << 16, {"user": "bot", "replication": "off"})) == ["client Authentication"]
+
+
+def test_protocol_versions() -> None:
+    assert refused(Playbook().client(StartupMessage(2 << 16, {})), "0A000")
+    book = Playbook()
+    words = book.client(StartupMessage((3 << 16) | 2, {"user": "bot", "_pq_.x": "1"}))
+    assert words == ["client NegotiateProtocolVersion", "client Authentication"]
+    assert backend.NegotiateProtocolVersion(0, ("_pq_.x",)).encode() in book.sent(fx.SendToClient)
+
+
+def test_no_user() -> None:
+    assert refused(Playbook().client(StartupMessage(3 << 16, {"database": "crm"})), "28000")
+
+
+def test_a_setting_that_is_not_passed_on_is_named() -> None:
+    book = Playbook()
+    assert refused(book.client(StartupMessage(3 << 16, {"user": "bot", "role": "postgres"})), "42501")
+    assert b'"role"' in book.sent(fx.SendToClient)
+
+
+@pytest.mark.parametrize(
+    "packet", [b"\0\0\x27\x11", b"\0\0\0\x04", b"\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n", b"\0\0\0\x0c\0\x03\0\0user"]
+)
+def test_malformed_or_oversized_startup_packets(packet: bytes) -> None:
+    assert refused(Playbook().client(packet), "08P01")
+
+
+def test_scram_mechanism_and_messages_must_be_ours() -> None:
+    plus, junk = SASLInitialResponse("SCRAM-SHA-256-PLUS", b"p=x,,n=,r=a"), SASLInitialResponse("SCRAM-SHA-256", b"junk")
+    for message in (plus, junk, b"Q\0\0\0\x05\0"):
+        book = Playbook()
+        book.client(HELLO)
+        assert refused(book.client(message), "08P01")
+
+
+def test_a_client_may_give_up() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    assert book.client(b"X\0\0\0\x04") == ["Close"]
+
+
+def token(**session: bool) -> tuple[Playbook, list[str]]:
+    book = Playbook(**session)
+    book.client(TOKEN_HELLO)
+    return book, book.client(PasswordMessage(b"ey.token.x"))
+
+
+def test_a_token_signs_in_over_loopback_or_tls() -> None:
+    book, words = token(is_loopback=True)
+    assert words == ["CheckToken"]
+    assert "ey.token" not in repr(book.effects)
+    answer = ev.TokenChecked("https://id", "client:bot", ("agents",), int(NOW) + 60)
+    assert book.give(answer) == ["client Authentication", "OpenServer"]
+
+
+def test_cleartext_token_without_tls_off_loopback() -> None:
+    assert refused(Playbook().client(TOKEN_HELLO), "28000")
+
+
+@pytest.mark.parametrize("answer", [ev.TokenChecked(problem="it has expired"), ev.TokenChecked("https://id", "client:other")])
+def test_tokens_that_are_not_accepted(answer: ev.TokenChecked) -> None:
+    book, _ = token(is_loopback=True)
+    assert refused(book.give(answer), "28000")
+
+
+def test_byte_by_byte() -> None:
+    book = Playbook()
+    words = [book.client(bytes([byte])) for byte in GSS]
+    words += [book.client(bytes([byte])) for byte in HELLO.encode()]
+    assert [w for w in words if w] == [["client b'N'"], ["client Authentication"]]
+    first = SASLInitialResponse(scram.MECHANISM, scram.ScramClient("agent key", b"c" * 18).first()).encode()
+    assert [w for w in (book.client(bytes([byte])) for byte in first) if w] == [["client Authentication"]]
+
+
+def test_split_and_truncated_at_every_offset() -> None:
+    hello = HELLO.encode()
+    for cut in range(len(hello)):
+        book = Playbook()
+        assert book.client(hello[:cut]) == []
+        assert book.client(hello[cut:]) == ["client Authentication"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=6))
+def test_garbage_never_raises_and_never_signs_in(chunks: list[bytes]) -> None:
+    book = Playbook()
+    for chunk in chunks:
+        book.client(chunk)
+    assert not any(isinstance(effect, fx.OpenServer) for effect in book.effects)
+    assert not any(isinstance(e, fx.Log) and e.event == "session.failed" for e in book.effects)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=6))
+def test_garbage_after_the_startup_message(chunks: list[bytes]) -> None:
+    book = Playbook()
+    book.client(HELLO)
+    for chunk in chunks:
+        book.client(b"p" + (len(chunk) + 4).to_bytes(4, "big") + chunk)
+    assert not any(isinstance(effect, fx.OpenServer) for effect in book.effects)
+    assert not any(isinstance(e, fx.Log) and e.event == "session.failed" for e in book.effects)
+
+
+def test_errors_are_fatal_and_name_no_secret() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    prove(book, "wrong")
+    raw = bytes([e for e in book.effects if isinstance(e, fx.SendToClient)][-1].data)
+    assert ErrorFields.decode(raw[5:]).fatal
+    assert b"wrong" not in book.sent(fx.SendToClient)

@@ -1,0 +1,118 @@
+"""The gateway's own sign-in at the target, and targets that are not what they should be."""
+
+import pytest
+
+from proxy import effects as fx
+from proxy import events as ev
+from proxy.wire import backend
+from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, ParameterStatus
+from proxy.wire.frontend import StartupMessage, decode_startup
+from proxy.wire.md5 import md5_password
+from proxy.wire.scram import ScramServer, Verifier, derive
+from tests.proxy.session.playbook import IDLE, Playbook, bundle, error, prove
+
+OK = Authentication(backend.AUTH_OK)
+SALT = b"s" * 16
+
+
+def opened(tls: bool = False, startup: dict[str, str] | None = None, **policy: object) -> Playbook:
+    book = Playbook(bundle(**policy))
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "crm", **(startup or {})}))
+    prove(book)
+    book.effects.clear()
+    book.give(ev.ServerOpened(tls))
+    return book
+
+
+def test_trust() -> None:
+    book = opened(startup={"application_name": "psql", "options": "-c search_path=crm -c tidegate.run=r-7"})
+    assert decode_startup(book.sent()) == StartupMessage(
+        3 << 16, {"user": "tidegate_agent", "database": "crm_db", "search_path": "crm", "application_name": "psql"}
+    )
+    assert book.server(OK, ParameterStatus("server_version", "15.1"), BackendKeyData(77, b"real"), IDLE) == [
+        "record session.opened", "client ParameterStatus", "RegisterCancelKey", "client BackendKeyData", "client ReadyForQuery I",
+    ]  # fmt: skip
+    assert b"real" not in book.sent(fx.SendToClient)
+    [key] = [e for e in book.effects if isinstance(e, fx.RegisterCancelKey)]
+    assert BackendKeyData(77, key.secret).encode() in book.sent(fx.SendToClient)
+    [record] = book.records("session.opened")
+    assert (record["subject"], record["connection"], record["database"], record["run"]) == ("bot", "crm", "crm_db", "r-7")
+
+
+def test_the_connections_statement_timeout_wins() -> None:
+    book = opened(startup={"Statement_Timeout": "0"}, connection={"statement_timeout_ms": 30_000})
+    packet = decode_startup(book.sent())
+    assert isinstance(packet, StartupMessage)
+    assert packet.parameters["statement_timeout"] == "30000"
+    assert "Statement_Timeout" not in packet.parameters
+
+
+def test_scram_with_proof_of_both_sides() -> None:
+    book = opened()
+    target = ScramServer(Verifier(SALT, 4096, (derive("upstream pw", SALT, 4096),)), b"t" * 18)
+    book.server(backend.sasl_request("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"))
+    first = book.sent()[-200:].split(b"SCRAM-SHA-256\0")[-1][4:]
+    book.effects.clear()
+    book.server(Authentication(backend.AUTH_SASL_CONTINUE, target.first(first)))
+    answer = target.final(book.sent()[5:])
+    assert answer is not None
+    assert book.server(Authentication(backend.AUTH_SASL_FINAL, answer[1]), OK, IDLE)[-1] == "client ReadyForQuery I"
+
+
+def test_a_target_that_does_not_know_the_password_gets_no_statement() -> None:
+    for message in (OK, Authentication(backend.AUTH_SASL_FINAL, b"v=AAAA")):
+        book = opened()
+        book.server(backend.sasl_request("SCRAM-SHA-256"))
+        assert "client ErrorResponse 08006" in book.server(message)
+
+
+def test_md5_and_cleartext() -> None:
+    book = opened()
+    book.server(Authentication(backend.AUTH_MD5, b"salt"))
+    assert md5_password("tidegate_agent", "upstream pw", b"salt") in book.sent()
+    book = opened(tls=True)
+    book.server(Authentication(backend.AUTH_CLEARTEXT))
+    assert b"upstream pw" in book.sent()
+
+
+def test_cleartext_auth_without_tls_off_loopback() -> None:
+    book = opened()
+    assert "client ErrorResponse 08006" in book.server(Authentication(backend.AUTH_CLEARTEXT))
+    assert b"upstream pw" not in book.sent()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Authentication(7), Authentication(backend.AUTH_SASL, b"OTHER\0\0"), Authentication(backend.AUTH_MD5, b"x"), IDLE, b"D\0\0\0\x06\0\0"],
+)
+def test_targets_that_cannot_be_understood(message: Authentication) -> None:
+    words = opened().server(message)
+    assert words[-2:] == ["client ErrorResponse 08006", "Close"]
+
+
+def test_a_refused_credential_is_reported_without_the_targets_words() -> None:
+    book = opened()
+    words = book.server(error("28P01", 'password authentication failed for user "tidegate_agent"', "FATAL"))
+    assert words == ["record session.refused 08004", "client ErrorResponse 08004", "Close"]
+    said = ErrorFields.decode(book.sent(fx.SendToClient)[5:]).fields["M"]
+    assert b"refused the gateway's credential" in said
+    assert b"tidegate_agent" not in said
+
+
+def test_other_refusals_keep_their_state() -> None:
+    assert "client ErrorResponse 53300" in opened().server(error("53300", "sorry, too many clients already", "FATAL"))
+
+
+def test_unreachable_or_gone() -> None:
+    book = Playbook()
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "crm"}))
+    prove(book)
+    assert "client ErrorResponse 08006" in book.give(ev.ServerFailed("connection refused"))
+    assert book.environment.sessions["crm"] == 0
+    assert "client ErrorResponse 08006" in opened().give(ev.ServerGone())
+
+
+def test_data_before_the_session_is_ready_is_bounded() -> None:
+    book = opened()
+    assert book.client(b"Q\0\0\0\x0bselect\0") == []
+    assert "client ErrorResponse 08P01" in book.client(b"x" * 10_001)
