@@ -147,7 +147,8 @@ def _settings(case: _Case, facts: Facts) -> list[Decision]:
     name = case.connection.name
     if _is_unanalyzable(facts):
         found += _setting(case, "unanalyzable", case.connection.unanalyzable, f"the statement cannot be analysed: {facts.problem}", "TG003")
-        if case.connection.unanalyzable == "allow" and _masks_apply(case):
+        if case.connection.unanalyzable != "deny" and _masks_apply(case):
+            # Not even an approver can say what it would show.
             why = f'the statement cannot be analysed and connection "{name}" has masking rules: {facts.problem}'
             found.append(Deny(why, "Write it as plain SQL.", sqlstate="TG003"))
     opaque = sorted(function for function in facts.opaque_functions if not case.question.bundle.trusts(name, function))

@@ -177,6 +177,11 @@ class TestUnanalyzable:
     def test_held_if_the_connection_says_so(self) -> None:
         assert isinstance(ask(bundle(connection={"unanalyzable": {"approve": "owners"}}), self.STRANGE), RequireApproval)
 
+    def test_no_approver_can_say_what_it_would_show(self) -> None:
+        decision = ask(bundle(connection={"unanalyzable": {"approve": "owners"}}, masking=[masking()]), self.STRANGE)
+        assert isinstance(decision, Deny)
+        assert decision.sqlstate == "TG003"
+
     def test_a_text_as_a_whole(self) -> None:
         decision = ask(bundle(), analysis=Analysis(problem="the text is nested too deeply"))
         assert isinstance(decision, Deny)
