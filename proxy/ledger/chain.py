@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,19 +35,23 @@ class Head:
 
 def extend(head: Head, content: bytes) -> tuple[Head, dict[str, Any]]:
     """Check one entry against the head; returns the new head and the entry's members. Raises ChainError."""
-    expected = head.seq + 1
     try:
         entry = parse(content)
     except EntryError as error:
-        raise ChainError("malformed", expected, str(error)) from None
-    seq = entry["seq"]
+        raise ChainError("malformed", head.seq + 1, str(error)) from None
+    return follow(head, content, entry), entry
+
+
+def follow(head: Head, content: bytes, entry: Mapping[str, Any]) -> Head:
+    """The new head, where ``entry`` is what :func:`proxy.ledger.entry.parse` made of ``content``. Raises ChainError."""
+    expected, seq = head.seq + 1, entry["seq"]
     if (entry["worker"], entry["boot"]) != (head.worker, head.boot):
         raise ChainError("boot", expected, f"entry {seq} is of worker {entry['worker']}, boot {entry['boot']}")
     if seq != expected:
         raise ChainError("gap", expected, f"entry {seq} came where {expected} was expected")
     if entry["prev"] != head.hash:
         raise ChainError("hash", expected, f"entry {seq} does not continue the entry before it")
-    return head.after(content), entry
+    return head.after(content)
 
 
 def extend_all(head: Head, contents: Iterable[bytes]) -> tuple[Head, list[dict[str, Any]]]:
