@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from approvals import notices, services
@@ -14,7 +15,10 @@ from approvals.payload import PayloadError
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="approvals.request")
+# While the control database is away a request waits here: the client that holds the statement waits too.
+@shared_task(
+    name="approvals.request", autoretry_for=(OperationalError, InterfaceError), retry_backoff=1, retry_backoff_max=30, max_retries=20
+)
 def request(jws: str) -> None:
     """A worker holds a statement. A message that is not an enrolled worker's, or not understood, opens nothing."""
     try:
