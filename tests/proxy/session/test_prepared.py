@@ -1,0 +1,29 @@
+from proxy.session.prepared import Portal, Prepared
+from proxy.sql.facts import Analysis
+from proxy.wire.backend import ResultColumn
+from proxy.wire.frontend import Bind
+
+
+def prepared(*declared: int) -> Prepared:
+    return Prepared(b"s", b"q", "q", declared, Analysis(), (), "q")
+
+
+def test_parameters_as_people_read_them() -> None:
+    bind = Bind(b"", b"s", (0, 1, 1, 0, 0), (b"text", b"\0\0\0\x07", b"\x01\x02", None, b"\xff"))
+    assert Portal(prepared(25, 23, 0, 0, 0), bind, 1).parameter_texts() == ["text", "7", "\\x0102", None, "\\xff"]
+
+
+def test_inferred_types_are_preferred_for_reading() -> None:
+    one = prepared(0)
+    one.inferred = (23,)
+    assert Portal(one, Bind(b"", b"s", (1,), (b"\0\0\0\x07",)), 1).parameter_texts() == ["7"]
+
+
+def test_columns_of_the_statement_get_the_formats_of_the_portal() -> None:
+    one = prepared()
+    portal = Portal(one, Bind(b"", b"s", (), (), (1,)), 1)
+    assert portal.result_columns() is None
+    one.columns = (ResultColumn(b"a", 7, 1, 25, -1, -1, 0),)
+    columns = portal.result_columns()
+    assert columns is not None
+    assert [c.format for c in columns] == [1]

@@ -1,0 +1,38 @@
+"""The fields of records are those of docs/contracts.md §5, and of the ledger's classes."""
+
+from proxy import events as ev
+from proxy.wire.backend import CommandComplete
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
+from tests.proxy.session.playbook import IDLE, Playbook, one
+
+INTENDED = {
+    "session", "statement", "subject", "issuer", "connection", "database", "client", "application", "run", "protocol", "actions",
+    "relations", "columns", "functions", "normalised", "decision", "decision_id", "reason", "rules", "would", "bundle", "catalog", "plan",
+    "masked", "approval", "sql", "parameters",
+}  # fmt: skip
+COMPLETED = {"statement", "session", "outcome", "tag", "rows", "bytes", "masked_cells", "sqlstate", "duration_us"}
+
+
+def test_intended_and_completed() -> None:
+    book = Playbook(analyses={"q": one("select", reads=frozenset({"b", "a"}), functions=frozenset({"f"}))}).sign_in()
+    book.client(Parse(b"", b"q"), Bind(b"", b"", (), (b"7", None)), Execute(b""), SYNC_MESSAGE)
+    book.now += 0.25
+    book.server(b"1\0\0\0\x04", b"2\0\0\0\x04", CommandComplete("UPDATE 3"), IDLE)
+    [intended], [completed] = book.records("statement.intended"), book.records("statement.completed")
+    assert set(intended) == INTENDED
+    assert set(completed) == COMPLETED
+    assert (intended["relations"], intended["functions"], intended["protocol"]) == (["a", "b"], ["f"], "extended")
+    assert intended["parameters"] == ["7", None]
+    assert intended["subject"] == "bot"
+    assert intended["statement"] == completed["statement"]
+    assert (completed["rows"], completed["duration_us"], completed["outcome"]) == (3, 250_000, "ok")
+
+
+def test_sessions() -> None:
+    book = Playbook()
+    book.sign_in()
+    book.client(Query(b"q"))
+    book.server(CommandComplete("SELECT 0"), IDLE)
+    book.give(ev.ClientGone())
+    [closed] = book.records("session.closed")
+    assert (closed["statements"], closed["reason"]) == (1, "client gone")

@@ -1,0 +1,148 @@
+"""What the server says on its way to the client: rows, masks, COPY, errors, notices."""
+
+from proxy import effects as fx
+from proxy.sql.facts import MaskPlan
+from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ResultColumn, RowDescription
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Describe, Execute, Parse, Query
+from tests.proxy.session.playbook import (
+    CUSTOMERS,
+    IDLE,
+    MASKED,
+    Playbook,
+    bundle,
+    error,
+    one,
+    rule,
+)
+
+NO_DROP = {"rules": [rule("drop", "deny")]}
+DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}
+ALLOWED = ["record statement.intended allow", "server Query"]
+DENIED = ["record statement.intended deny", "record statement.completed refused"]
+PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
+SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
+SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
+
+
+def test_an_error_of_the_server_skips_to_sync_and_later_intents_end_as_cancelled() -> None:
+    book = Playbook().sign_in()
+    run = (Parse(b"", b"a"), Bind(b"", b""), Execute(b""))
+    book.client(*run, *run)
+    words = book.server(PARSED, BOUND, error("22012"))
+    assert "client ErrorResponse 22012" in words
+    assert [r["outcome"] for r in book.records("statement.completed")] == ["error", "cancelled"]
+    assert book.client(*run) == []  # ignored until Sync, as by the server
+    assert book.client(SYNC_MESSAGE) == ["server Sync"]
+    assert book.server(IDLE) == ["client ReadyForQuery I"]
+    assert book.client(Query(b"a")) == ALLOWED
+
+
+def test_copy_in_and_the_sync_that_a_server_ignores() -> None:
+    book = Playbook().sign_in()
+    book.client(Parse(b"", b"copy"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+    assert book.server(PARSED, BOUND, b"G\0\0\0\x07\0\0\0")[-1] == "client CopyInResponse"
+    assert book.client(b"d\0\0\0\x06x\n", b"d\0\0\0\x06y\n", b"c\0\0\0\x04", SYNC_MESSAGE) == [
+        "server CopyData", "server CopyData", "server CopyDone", "server Sync",
+    ]  # fmt: skip
+    assert book.server(CommandComplete("COPY 2"), IDLE)[-1] == "client ReadyForQuery I"
+    assert book.client(Query(b"a")) == ALLOWED
+    assert book.records("statement.completed")[0]["rows"] == 2
+
+
+def test_copy_in_sent_at_once() -> None:
+    book = Playbook().sign_in()
+    run = (Parse(b"", b"copy"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+    book.client(*run, b"d\0\0\0\x06x\n", b"c\0\0\0\x04", SYNC_MESSAGE, Query(b"a"))
+    book.server(PARSED, BOUND, b"G\0\0\0\x07\0\0\0", CommandComplete("COPY 1"), IDLE)
+    assert book.server(CommandComplete("SELECT 0"), IDLE)[-1] == "client ReadyForQuery I"
+
+
+def test_a_failed_copy_in_leaves_the_session_usable() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"copy"))
+    book.server(b"G\0\0\0\x07\0\0\0")
+    book.client(b"d\0\0\0\x06x\n")
+    assert book.server(error("22P02"), IDLE)[-1] == "client ReadyForQuery I"
+    book.client(b"d\0\0\0\x06y\n", b"c\0\0\0\x04")
+    assert book.client(Query(b"a")) == ALLOWED
+
+
+def test_copy_out_is_streamed_in_pieces() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"copy"))
+    data = b"d\0\0\x10\x04" + b"x" * 4096
+    book.server(b"H\0\0\0\x07\0\0\0", data[:1000])
+    book.server(data[1000:], b"c\0\0\0\x04", CommandComplete("COPY 1"), IDLE)
+    assert data in book.sent(fx.SendToClient)
+    assert book.records("statement.completed")[0]["bytes"] == len(data)
+
+
+def test_masked_cells_by_origin_in_the_simple_protocol() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",))
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    assert book.client(Query(b"q"))[-2:] == ALLOWED
+    book.server(SSN, DataRow((b"1", b"123-45-6789")), DataRow((b"2", None)), CommandComplete("SELECT 2"), IDLE)
+    sent = book.sent(fx.SendToClient)
+    assert DataRow((b"1", b"***")).encode() + DataRow((b"2", None)).encode() in sent
+    assert b"6789" not in sent
+    assert book.records("statement.completed")[0]["masked_cells"] == 1
+
+
+def test_masked_cells_where_nobody_described_the_portal() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",))
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    words = book.client(Parse(b"s", b"q"), Bind(b"", b"s"), Execute(b""), SYNC_MESSAGE)
+    assert words == [
+        "record statement.intended allow", "server Parse", "server Bind", "server Describe", "server Execute", "server Sync",
+    ]  # fmt: skip
+    words = book.server(PARSED, BOUND, SSN, DataRow((b"1", b"123-45-6789")), CommandComplete("SELECT 1"), IDLE)
+    assert "client RowDescription" not in words  # the client did not ask for it
+    assert b"6789" not in book.sent(fx.SendToClient)
+
+
+def test_masked_cells_with_a_description_from_an_earlier_batch() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",))
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Parse(b"s", b"q"), Describe(b"S", b"s"), SYNC_MESSAGE)
+    book.server(PARSED, b"t\0\0\0\x06\0\0", SSN, IDLE)
+    assert "server Describe" not in book.client(Bind(b"", b"s", (), (), (1,)), Execute(b""), SYNC_MESSAGE)
+    book.server(BOUND, DataRow((b"1", b"123-45-6789")), CommandComplete("SELECT 1"), IDLE)
+    assert b"6789" not in book.sent(fx.SendToClient)
+
+
+def test_scan_masking_forwards_the_spliced_text_only() -> None:
+    plan = MaskPlan("scan", "select * from (masked) c", ("crm.customers.ssn",), sanitise_errors=True)
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    assert Query(b"select * from (masked) c").encode() in book.sent()
+    assert Query(b"q").encode() not in book.sent()
+    book.server(error("22P02", 'invalid input syntax for type integer: "123-45-6789"', D="123-45-6789", t="customers"), IDLE)
+    sent = book.sent(fx.SendToClient)
+    assert b"6789" not in sent
+    assert b"invalid text representation" in sent
+    assert b"customers" in sent
+
+
+def test_notices_of_statements_that_touch_masked_columns_lose_their_text() -> None:
+    plan = MaskPlan("none", sanitise_errors=True)
+    book = Playbook(bundle(**MASKED), {"q": one("update", plan, writes=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    notice = ErrorFields({"S": b"NOTICE", "V": b"NOTICE", "C": b"00000", "M": b"row 123-45-6789"}).encode(b"N")
+    book.server(notice, CommandComplete("UPDATE 1"), IDLE)
+    assert b"6789" not in book.sent(fx.SendToClient)
+
+
+def test_notifications_lose_their_payload_under_masks() -> None:
+    book = Playbook(bundle(**MASKED)).sign_in()
+    book.server(NotificationResponse(7, b"chan", b"secret"))
+    sent = book.sent(fx.SendToClient)
+    assert b"chan" in sent
+    assert b"secret" not in sent
+
+
+def test_the_application_name_in_records_follows_the_session() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"set"))
+    book.server(CommandComplete("SET"), ParameterStatus("application_name", "job 7"), IDLE)
+    book.client(Query(b"select 1"))
+    assert [r["application"] for r in book.records("statement.intended")] == ["psql", "job 7"]

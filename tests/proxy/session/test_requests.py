@@ -1,0 +1,95 @@
+"""What the client says in the extended protocol."""
+
+from proxy.sql.facts import Analysis
+from proxy.wire.backend import CommandComplete, DataRow, ResultColumn, RowDescription
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Describe, Execute, Parse, Query
+from tests.proxy.session.playbook import (
+    CUSTOMERS,
+    IDLE,
+    Playbook,
+    bundle,
+    error,
+    one,
+    rule,
+)
+
+NO_DROP = {"rules": [rule("drop", "deny")]}
+DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}
+ALLOWED = ["record statement.intended allow", "server Query"]
+DENIED = ["record statement.intended deny", "record statement.completed refused"]
+PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
+SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
+SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
+
+
+def strict(**more: object) -> Playbook:
+    return Playbook(bundle(**NO_DROP, **more), DROP).sign_in()
+
+
+def test_a_denied_parse_skips_to_sync_as_a_server_would() -> None:
+    book = strict()
+    words = book.client(Parse(b"", b"drop table t"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+    assert words == [*DENIED, "server Sync", "client ErrorResponse 42501"]
+    assert book.server(IDLE) == ["client ReadyForQuery I"]
+
+
+def test_a_denied_parse_after_an_unsynced_execute_undoes_it() -> None:
+    book = strict()
+    book.client(Parse(b"", b"insert"), Bind(b"", b""), Execute(b""), Parse(b"", b"drop table t"), Execute(b""), SYNC_MESSAGE)
+    sent = book.sent()
+    assert sent.endswith(SYNC_MESSAGE)
+    assert sent.count(b"-none\0") == 1  # the portal that cannot exist
+    words = book.server(PARSED, BOUND, CommandComplete("INSERT 0 1"), error("34000"), IDLE)
+    assert [word for word in words if word.startswith("client")][-3:] == [
+        "client CommandComplete", "client ErrorResponse 42501", "client ReadyForQuery I",
+    ]  # fmt: skip
+
+
+def test_a_parse_that_failed_does_not_change_what_its_name_means() -> None:
+    book = strict()
+    book.client(Parse(b"s", b"first"), SYNC_MESSAGE)
+    book.server(PARSED, IDLE)
+    book.client(Parse(b"s", b"second"), SYNC_MESSAGE)
+    book.server(error("42P05"), IDLE)
+    book.effects.clear()
+    book.client(Bind(b"", b"s"), Execute(b""), SYNC_MESSAGE)
+    assert [r["sql"] for r in book.records("statement.intended")] == ["first"]
+
+
+def test_unknown_statements_and_portals_are_refused_in_the_servers_words() -> None:
+    book = Playbook().sign_in()
+    assert book.client(Bind(b"", b"nope"), SYNC_MESSAGE) == ["server Sync", "client ErrorResponse 26000"]
+    book.server(IDLE)
+    assert book.client(Execute(b"c"), SYNC_MESSAGE) == ["server Sync", "client ErrorResponse 34000"]
+
+
+def test_portals_end_with_their_transaction() -> None:
+    book = Playbook().sign_in()
+    book.client(Parse(b"", b"a"), Bind(b"p", b""), SYNC_MESSAGE)
+    book.server(PARSED, BOUND, IDLE)
+    assert "client ErrorResponse 34000" in book.client(Execute(b"p"), SYNC_MESSAGE)
+
+
+def test_row_limited_execute_goes_on_where_it_stopped() -> None:
+    book = Playbook().sign_in()
+    book.client(Parse(b"", b"a"), Bind(b"p", b""), Execute(b"p", 2), b"H\0\0\0\x04")
+    words = book.server(PARSED, BOUND, DataRow(()), DataRow(()), SUSPENDED)
+    assert words[-1] == "client PortalSuspended"
+    assert book.client(Execute(b"p", 2), SYNC_MESSAGE) == ["record statement.intended allow", "server Execute", "server Sync"]
+    book.server(DataRow(()), CommandComplete("SELECT 1"), IDLE)
+    assert [r["rows"] for r in book.records("statement.completed")] == [2, 1]
+
+
+def test_describe_close_and_flush_are_relayed() -> None:
+    book = Playbook().sign_in()
+    words = book.client(Parse(b"s", b"a"), Describe(b"S", b"s"), Close(b"S", b"s"), b"H\0\0\0\x04", SYNC_MESSAGE)
+    assert words == ["server Parse", "server Describe", "server Close", "server Flush", "server Sync"]
+    words = book.server(PARSED, b"t\0\0\0\x06\0\0", NO_DATA, CLOSED, IDLE)
+    assert words[1:3] == ["client ParameterDescription", "client NoData"]
+    assert "client ErrorResponse 26000" in book.client(Bind(b"", b"s"), SYNC_MESSAGE)
+
+
+def test_an_empty_query_is_answered_by_the_server() -> None:
+    book = Playbook(analyses={"": Analysis()}).sign_in()
+    assert book.client(Query(b"")) == ALLOWED
+    assert book.server(EMPTY, IDLE)[-2:] == ["client EmptyQueryResponse", "client ReadyForQuery I"]

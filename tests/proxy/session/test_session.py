@@ -1,0 +1,61 @@
+"""How a session ends, and what reaches it from outside of its two connections."""
+
+from proxy import effects as fx
+from proxy import events as ev
+from proxy.wire.backend import CommandComplete, ResultColumn, RowDescription
+from proxy.wire.frontend import Query
+from tests.proxy.session.playbook import (
+    CUSTOMERS,
+    IDLE,
+    Playbook,
+    error,
+    one,
+    rule,
+)
+
+NO_DROP = {"rules": [rule("drop", "deny")]}
+DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}
+ALLOWED = ["record statement.intended allow", "server Query"]
+DENIED = ["record statement.intended deny", "record statement.completed refused"]
+PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
+SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
+SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
+
+
+def test_cancel_goes_to_the_server_with_its_own_key() -> None:
+    book = Playbook().sign_in()
+    assert book.give(ev.CancelRequested()) == []  # nothing is under way
+    book.client(Query(b"a"))
+    book.effects.clear()
+    book.give(ev.CancelRequested())
+    assert book.effects == [fx.CancelServer(77, b"real")]
+
+
+def test_a_client_that_goes_while_the_server_works() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    assert book.give(ev.ClientGone()) == [
+        "record statement.completed lost", "record session.closed", "CancelServer", "server Terminate", "Close",
+    ]  # fmt: skip
+    assert book.environment.sessions["crm"] == 0
+
+
+def test_the_server_goes_with_and_without_a_word() -> None:
+    book = Playbook().sign_in()
+    assert book.server(error("57P01", severity="FATAL")) == ["client ErrorResponse 57P01"]
+    assert "client ErrorResponse 08006" not in book.give(ev.ServerGone())
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    words = book.give(ev.ServerGone())
+    assert words[:2] == ["record statement.completed lost", "record session.closed"]
+    assert "client ErrorResponse 08006" in words
+
+
+def test_drain_lets_the_statement_under_way_finish() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    assert book.give(ev.Drain()) == []
+    words = book.server(CommandComplete("SELECT 0"), IDLE)
+    assert words[-4:] == ["client ReadyForQuery I", "client ErrorResponse 57P01", "server Terminate", "Close"]
+    idle = Playbook().sign_in()
+    assert "client ErrorResponse 57P01" in idle.give(ev.Drain())
