@@ -61,7 +61,7 @@ class _Process:
 
     async def analyse(self, request: AnalysisRequest, rows: Rows | None) -> Analysis:
         """Raises: _Dead, TimeoutError."""
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:  # it may have died with nothing to do
             await self.start()
         digest = request.catalog_digest
         if digest and digest not in self._held:
@@ -88,8 +88,8 @@ class _Process:
                 return self._decoder.decode(await self._process.stdout.readexactly(length))
         except TimeoutError:
             raise  # which is an OSError too
-        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
-            raise _Dead from error
+        except (OSError, RuntimeError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
+            raise _Dead from error  # RuntimeError: uvloop's word for a pipe that closed meanwhile
 
 
 class AnalysisPool:

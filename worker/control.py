@@ -10,6 +10,7 @@ import msgspec
 
 from worker import VERSION
 from worker.identity import Identity
+from worker.tls import client_context
 
 PATIENCE = 10.0  # seconds for connecting, and for every read
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Control:
             base_url=f"{url}/api/v1/worker/",
             headers={"User-Agent": f"tidegate-worker/{VERSION}"},
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
+            verify=client_context(),
             trust_env=False,  # a proxy variable of the host must not see the worker's tokens
         )
 

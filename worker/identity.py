@@ -23,6 +23,8 @@ from joserfc import jws, jwt
 from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import OKPKey
 
+from worker.tls import client_context
+
 AUDIENCE = "tidegate-control"
 TOKEN_SECONDS = 55  # the control plane accepts at most 60
 _PATH = "identity.json"
@@ -110,7 +112,7 @@ def enrol(directory: Path, control_url: str, token: str, name: str) -> Identity:
 
 def _ask(control_url: str, body: dict[str, str]) -> _Enrolled:
     try:
-        response = httpx.post(f"{control_url}/api/v1/worker/enrol", json=body, timeout=15)
+        response = httpx.post(f"{control_url}/api/v1/worker/enrol", json=body, timeout=15, verify=client_context(), trust_env=False)
     except httpx.HTTPError as error:
         raise EnrolmentError(f"the control plane at {control_url} cannot be reached: {type(error).__name__}") from error
     if response.status_code != 201:

@@ -33,6 +33,8 @@ def _exception_name_only(logger: object, name: str, event: structlog.types.Event
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, BaseException):
         event["exception"] = type(error).__name__
         frame = error.__traceback__

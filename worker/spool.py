@@ -136,7 +136,8 @@ class Boot:
 
     @property
     def size(self) -> int:
-        return sum(segment.size for segment in self.segments)
+        """Bytes of the segments that hold anything unacknowledged; an open one beyond that is at most one segment more."""
+        return sum(segment.size for segment in self.segments if segment.last > self.acknowledged)
 
     @property
     def waiting(self) -> int:

@@ -20,6 +20,7 @@ from joserfc.jws import extract_compact
 
 from proxy.events import TokenChecked
 from worker.log import logger
+from worker.tls import client_context
 
 SKEW_SECONDS = 60
 _ALLOWED = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
@@ -118,7 +119,7 @@ class TokenChecker:
 
     def __init__(self) -> None:
         # No redirects: keys come from the configured address or not at all.
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(5), follow_redirects=False)
+        self._client = httpx.AsyncClient(timeout=5, follow_redirects=False, verify=client_context())
         self._keys: dict[tuple[str, str | None], _Keys] = {}
 
     async def close(self) -> None:
