@@ -124,6 +124,9 @@ class _Reader:
             self._open.discard(id(node))
 
     def _inside(self, node: yaml.Node, steps: Steps) -> Any:
+        if node.tag not in _TAGS:
+            self._problem(node, f"the tag {node.tag} is not supported")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, steps)
         if isinstance(node, yaml.SequenceNode):
@@ -146,9 +149,6 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> Any:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value  # read later, where a time is expected: a name may look like a date
-        if node.tag not in _SCALARS:
-            self._problem(node, f"the tag {node.tag} is not supported")
-            return None
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError):
@@ -159,4 +159,4 @@ class _Reader:
         self.problems.append(Problem(f"{self.name}:{node.start_mark.line + 1}", message))
 
 
-_SCALARS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null"))
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp"))

@@ -1,0 +1,63 @@
+"""What is exported is a policy file again, without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policies.policy_file.apply import apply_files, apply_sources
+from policies.policy_file.document import read_text
+from policies.policy_file.export import policy_document, policy_text
+from tests.policies.conftest import ACTOR, apply
+
+pytestmark = pytest.mark.django_db
+
+
+def test_applying_an_export_changes_nothing(example: Path) -> None:
+    apply_files([example], actor=ACTOR)
+    outcome = apply_sources([read_text(policy_text(), "export")], actor=ACTOR, prune=True)
+    assert outcome.steps == ()
+
+
+def test_no_secret_is_exported(example: Path) -> None:
+    apply_files([example], actor=ACTOR)
+    for secret in ("target-password", "abcdefghijklmnopqrstuvwxyz0123456789", "whsec_abc", "t0ken", "gAAAA"):
+        assert secret not in policy_text()
+
+
+def test_an_export_makes_the_same_policy_elsewhere(example: Path) -> None:
+    apply_files([example], actor=ACTOR)
+    exported = policy_text()
+    apply("groups: []", prune=True)
+    assert set(policy_document()) <= {"version", "users"}
+    apply_sources([read_text(exported, "export")], actor=ACTOR)
+    assert policy_text() == exported
+
+
+def test_defaults_are_left_out() -> None:
+    apply("connections: [{name: crm, host: db, dbname: crm, user: u}]\nsubjects: [{name: b}]\nrules: [{name: r, then: deny}]")
+    assert policy_document() == {
+        "version": 1,
+        "subjects": [{"name": "b"}],
+        "connections": [{"name": "crm", "host": "db", "dbname": "crm", "user": "u"}],
+        "rules": [{"name": "r", "then": "deny"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "method", ["redact", {"partial": {"first": 0, "last": 4}}, {"round": 1000}, {"fixed": "n/a"}, {"fixed": ""}, {"fixed": "true"}]
+)
+def test_methods_come_back(method: object) -> None:
+    source = read_text(f"version: 1\nmasking: [{{name: m, columns: [a.b.c], method: {method!r}}}]", "f")
+    apply_sources([source], actor=ACTOR)
+    assert policy_document()["masking"][0]["method"] == method
+    assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()
+
+
+@pytest.mark.parametrize(
+    "workflow", ["hold: ticket", "expires: 5m", "hold: wait, max_wait: 90s, expires: 2h, quorum: 2", "notify: {email: false}"]
+)
+def test_workflows_come_back(workflow: str) -> None:
+    apply(f"workflows: [{{name: w, approvers: {{}}, {workflow}}}]")
+    assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()
