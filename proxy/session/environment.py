@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from proxy.policy.bundle import Bundle
+from proxy.policy.engine import MaskSet, masks_for
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import Analysis
 
@@ -30,6 +31,23 @@ class Analyses:
         return len(self._known)
 
 
+class MaskSets:
+    """The masks in force by policy, catalog and subject: crossing rules with a catalog costs more than a statement."""
+
+    def __init__(self, limit: int = 1_000) -> None:
+        self._limit = limit
+        self._known: dict[Hashable, MaskSet] = {}
+
+    def find(self, bundle: Bundle, catalog: Catalog, connection: str, subject: str, groups: frozenset[str], now: float) -> MaskSet:
+        key = (bundle.digest, catalog.digest, connection, subject, groups)
+        known = self._known.get(key)
+        if known is None or now >= known.valid_until:
+            if len(self._known) >= self._limit:
+                self._known.clear()  # policies and catalogs come and go; what is still needed comes back at once
+            known = self._known[key] = masks_for(bundle, subject, connection, catalog, now, groups)
+        return known
+
+
 @dataclass(slots=True)
 class Environment:
     """Owned by the worker process; a session only reads it, but for its own place in ``sessions``."""
@@ -39,5 +57,6 @@ class Environment:
     confirmed_at: float = 0.0  # when the control plane last confirmed that bundle (seconds, clock of ``receive``'s now)
     catalogs: dict[tuple[str, str], Catalog] = field(default_factory=dict)  # by (connection, database)
     analyses: Analyses = field(default_factory=Analyses)
+    mask_sets: MaskSets = field(default_factory=MaskSets)
     draining: bool = False
     sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection

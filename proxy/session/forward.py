@@ -20,7 +20,7 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
     expected = relay.started(prospect)
     if prospect.portal is not None:
         prospect.portal.approval = approval
-        _execute(relay, prospect.portal, prospect.message, expected)
+        _execute(relay, prospect, prospect.portal, expected)
         return
     if prospect.analysis.plan.kind == "scan":
         relay.outbox.server.add(Query(relay.gate.encode(prospect.analysis.plan.sql)).encode())
@@ -30,18 +30,29 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
     relay.pending.push(expected)
 
 
-def _execute(relay: Relay, portal: Portal, message: bytes, expected: Expected) -> None:
-    if portal.prepared.analysis.plan.kind in ("result", "scan") and not _will_be_described(relay, portal):
-        # A statement masked at the scan may still return its target's columns: INSERT … SELECT … RETURNING.
+def _execute(relay: Relay, prospect: Prospect, portal: Portal, expected: Expected) -> None:
+    if _needs_origins(prospect) and not _will_be_described(relay, portal):
         # The cells to mask are found by the columns' origins, and the client has not asked for them.
         relay.outbox.server.add(Describe(b"P", portal.bind.portal).encode())
         relay.expect(Expected(Kind.DESCRIBE, target=portal, swallow=True))
-    relay.outbox.server.add(message)
+    relay.outbox.server.add(prospect.message)
     relay.executed = True
     relay.expect(expected)
 
 
+def _needs_origins(prospect: Prospect) -> bool:
+    """Whether cells may have to be masked by where they come from.
+
+    So says the plan ``result``; a statement masked at the scan may still return its target's columns (INSERT … SELECT …
+    RETURNING); and of the rows of a cursor or of what EXECUTE runs the plan knows nothing.
+    """
+    plan, statements = prospect.analysis.plan, prospect.analysis.statements
+    if plan.kind in ("result", "scan"):
+        return True
+    return bool(prospect.context.masks.by_column) and any(f.runs_prepared or "cursor" in f.actions for f in statements)
+
+
 def _will_be_described(relay: Relay, portal: Portal) -> bool:
-    if portal.result_columns() is not None:
+    if portal.is_described:
         return True
     return any(e.kind is Kind.DESCRIBE and e.target in (portal, portal.prepared) for e in relay.pending)

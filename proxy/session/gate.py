@@ -64,7 +64,6 @@ class Gate:
         self._state = state
         self._names = names
         self._context: Context | None = None
-        self._masks: tuple[Bundle, Catalog, MaskSet] | None = None
         self.catalog_changed = False  # this session changed the schema: read the catalog again before trusting it
         self.schema_work = False  # … by ALTER or DROP, in a transaction that is still open
 
@@ -85,22 +84,16 @@ class Gate:
         return self._context
 
     def _build(self, bundle: Bundle, catalog: Catalog | None) -> Context:
-        connection = self._state.policy()
+        connection, who = self._state.policy(), self._state.who
         matter = names_matter(bundle, connection)
-        masks = self._masks_for(bundle, catalog) if catalog is not None and matter else _NO_MASKS
+        masks = _NO_MASKS
+        if catalog is not None and matter:
+            find = self._state.environment.mask_sets.find
+            masks = find(bundle, catalog, connection.name, who.subject, who.groups, self._state.now)
         path = self._names.path or ()
         digest = catalog.digest if catalog is not None else ""
         key = (digest, path, masks.digest, connection.trusted_functions, connection.derived_use)
         return Context(bundle, connection, catalog, masks, path, matter, key)
-
-    def _masks_for(self, bundle: Bundle, catalog: Catalog) -> MaskSet:
-        """As long as policy and catalog stay: crossing them costs more than a statement."""
-        state, who, known = self._state, self._state.who, self._masks
-        if known is not None and known[0] is bundle and known[1] is catalog and state.now < known[2].valid_until:
-            return known[2]
-        masks = engine.masks_for(bundle, who.subject, state.connection, catalog, state.now, who.groups)
-        self._masks = (bundle, catalog, masks)
-        return masks
 
     def request(self, text: str, context: Context) -> AnalysisRequest:
         return AnalysisRequest(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.sql.facts import Analysis
-from proxy.wire.backend import ResultColumn
+from proxy.wire.backend import ResultColumn, RowDescription
 from proxy.wire.frontend import Bind, format_at
 from proxy.wire.values import to_text
 
@@ -24,7 +24,7 @@ class Prepared:
     key: AnalysisKey
     forwarded: str
     inferred: tuple[int, ...] = ()  # … as told by ParameterDescription
-    columns: tuple[ResultColumn, ...] | None = None  # from RowDescription or NoData of a Describe
+    description: bytes | None = None  # body of the RowDescription that a Describe got; empty for NoData
 
     def type_of(self, number: int) -> int:
         """The best that is known of a parameter's type; 0: nothing."""
@@ -37,19 +37,20 @@ class Portal:
     prepared: Prepared
     bind: Bind
     batch: int
-    columns: tuple[ResultColumn, ...] | None = None
+    description: bytes | None = None
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
-    def result_columns(self) -> tuple[ResultColumn, ...] | None:
-        """What the rows will look like, with the formats that Bind asked for; ``None`` while nobody has described it."""
-        if self.columns is not None or self.prepared.columns is None:
-            return self.columns
+    @property
+    def is_described(self) -> bool:
+        return self.description is not None or self.prepared.description is not None
+
+    def result_columns(self) -> tuple[ResultColumn, ...]:
+        """What the rows look like, with the formats that Bind asked for; nothing where nobody has described them."""
+        if self.description is not None:
+            return _columns(self.description)
         formats = self.bind.result_formats
-        self.columns = tuple(
-            ResultColumn(c.name, c.table, c.attribute, c.type_oid, c.type_size, c.type_modifier, format_at(formats, number))
-            for number, c in enumerate(self.prepared.columns)
-        )
-        return self.columns
+        columns = enumerate(_columns(self.prepared.description or b""))
+        return tuple(replace(column, format=format_at(formats, number)) for number, column in columns)
 
     def parameter_texts(self) -> list[str | None]:
         """The parameters as a person reads them; a binary value of a type that is not known is shown in hexadecimal."""
@@ -63,3 +64,8 @@ class Portal:
         if text is None and code == 0:
             text = value.decode("utf-8", "backslashreplace")
         return text if text is not None else "\\x" + value.hex()
+
+
+def _columns(description: bytes) -> tuple[ResultColumn, ...]:
+    # Read when somebody needs it: most results have nothing to mask.
+    return RowDescription.decode(description).columns if description else ()

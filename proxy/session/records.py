@@ -7,7 +7,9 @@ only if it is refused, since it runs nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
@@ -46,9 +48,21 @@ def intended(state: State, prospect: Prospect, decision: Decision, approval: str
     fields["bundle"] = prospect.context.bundle.digest
     fields["catalog"] = prospect.context.catalog_digest
     fields["approval"] = approval
+    fields["run"] = state.run or run_in(prospect.text)
     fields["sql"] = prospect.text
     fields["parameters"] = parameters
     return fields
+
+
+def run_in(text: str) -> str:
+    """The run that a sqlcommenter comment at the end of a text names: ``/*…,run='r-7',…*/``. Information, not authority."""
+    comment = _COMMENT.search(text, max(0, len(text) - 2000))
+    found = _RUN.search(comment[1]) if comment else None
+    return unquote(found[1])[:200] if found else ""
+
+
+_COMMENT = re.compile(r"/\*((?:[^*]|\*(?!/))*)\*/[\s;]*\Z")
+_RUN = re.compile(r"(?:\A|,)\s*(?:tidegate\.)?run='([^']*)'")
 
 
 def decision_word(decision: Decision) -> str:

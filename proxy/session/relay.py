@@ -219,15 +219,18 @@ class Relay:
     def started(self, prospect: Prospect) -> Expected:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
+        sanitise = plan.sanitise_errors
         for facts in prospect.analysis.statements:
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
+            if prospect.context.masks.by_column and (facts.runs_prepared or "cursor" in facts.actions):
+                sanitise = True  # what runs is in another text, which may touch anything
         self.named.forwarded(prospect)
-        self.sanitising = self.sanitising or plan.sanitise_errors
+        self.sanitising = self.sanitising or sanitise
         running = Running(prospect.statement, self.state.now)
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(
-            kind, running, target=prospect.portal, batch=self.batch, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"
+            kind, running, target=prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan"
         )
 
     def expect(self, expected: Expected) -> None:

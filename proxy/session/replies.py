@@ -118,21 +118,16 @@ def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
     if head is None or head.masker_known:
         return head.masker if head is not None else None
     head.masker_known = True
-    portal = head.target
-    if head.kind is Kind.EXECUTE and isinstance(portal, Portal):
-        columns = portal.result_columns()
-        if columns is not None:
-            head.masker = _masker_of(relay, columns)
-        elif portal.prepared.analysis.plan.kind in ("result", "scan"):
+    portal, masks = head.target, relay.gate.context().masks.by_column
+    if masks and head.kind is Kind.EXECUTE and isinstance(portal, Portal):
+        if not portal.is_described and portal.prepared.analysis.plan.kind != "none":
             raise surprise("rows whose columns were not described")
+        head.masker = transform.masker(portal.result_columns(), masks, _key(relay))
     return head.masker
 
 
-def _masker_of(relay: Relay, columns: tuple[backend.ResultColumn, ...]) -> transform.Masker | None:
-    masks = relay.gate.context().masks.by_column
-    if not masks:
-        return None
-    return transform.masker(columns, masks, relay.state.bundle().hash_key(relay.state.connection))
+def _key(relay: Relay) -> bytes:
+    return relay.state.bundle().hash_key(relay.state.connection)
 
 
 # -- replies to one message
@@ -159,19 +154,20 @@ def on_parameter_description(relay: Relay, head: Expected, reader: FrameReader) 
 
 
 def on_row_description(relay: Relay, head: Expected, reader: FrameReader) -> None:
-    columns = RowDescription.decode(_body(reader)).columns
     if head.kind is Kind.QUERY:
-        head.masker, head.masker_known = _masker_of(relay, columns), True
+        if masks := relay.gate.context().masks.by_column:
+            head.masker = transform.masker(RowDescription.decode(_body(reader)).columns, masks, _key(relay))
+        head.masker_known = True
         _forward(relay, reader)
         return
     if head.target is not None:
-        head.target.columns = columns
+        head.target.description = _body(reader)
     _finish(relay, head, reader, Kind.DESCRIBE)
 
 
 def on_no_data(relay: Relay, head: Expected, reader: FrameReader) -> None:
     if head.target is not None:
-        head.target.columns = ()
+        head.target.description = b""
     _finish(relay, head, reader, Kind.DESCRIBE)
 
 

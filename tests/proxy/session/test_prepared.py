@@ -1,6 +1,6 @@
 from proxy.session.prepared import Portal, Prepared
 from proxy.sql.facts import Analysis
-from proxy.wire.backend import ResultColumn
+from proxy.wire.backend import ResultColumn, RowDescription
 from proxy.wire.frontend import Bind
 
 
@@ -22,8 +22,9 @@ def test_inferred_types_are_preferred_for_reading() -> None:
 def test_columns_of_the_statement_get_the_formats_of_the_portal() -> None:
     one = prepared()
     portal = Portal(one, Bind(b"", b"s", (), (), (1,)), 1)
-    assert portal.result_columns() is None
-    one.columns = (ResultColumn(b"a", 7, 1, 25, -1, -1, 0),)
-    columns = portal.result_columns()
-    assert columns is not None
-    assert [c.format for c in columns] == [1]
+    assert not portal.is_described
+    one.description = RowDescription((ResultColumn(b"a", 7, 1, 25, -1, -1, 0),)).encode()[5:]
+    assert portal.is_described
+    assert [c.format for c in portal.result_columns()] == [1]
+    portal.description = b""
+    assert portal.result_columns() == ()

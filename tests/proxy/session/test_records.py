@@ -1,6 +1,7 @@
 """The fields of records are those of docs/contracts.md §5, and of the ledger's classes."""
 
 from proxy import events as ev
+from proxy.session.records import run_in
 from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
 from tests.proxy.session.playbook import IDLE, Playbook, one
@@ -36,3 +37,10 @@ def test_sessions() -> None:
     book.give(ev.ClientGone())
     [closed] = book.records("session.closed")
     assert (closed["statements"], closed["reason"]) == (1, "client gone")
+
+
+def test_the_run_in_a_sqlcommenter_comment() -> None:
+    assert run_in("select 1 /*app='x',run='r%207'*/;") == "r 7"
+    assert run_in("select 1 /*tidegate.run='r'*/") == "r"
+    for text in ("select 1", "/*run='r'*/ select 1", "select 1 /*prune='r'*/", "select 1 /*run=*/", "/*" * 5000):
+        assert run_in(text) == ""

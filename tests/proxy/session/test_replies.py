@@ -146,3 +146,11 @@ def test_the_application_name_in_records_follows_the_session() -> None:
     book.server(CommandComplete("SET"), ParameterStatus("application_name", "job 7"), IDLE)
     book.client(Query(b"select 1"))
     assert [r["application"] for r in book.records("statement.intended")] == ["psql", "job 7"]
+
+
+def test_what_a_name_runs_is_masked_by_origin_and_its_errors_lose_their_text() -> None:
+    book = Playbook(bundle(**MASKED), {"fetch": one("cursor")}).sign_in()
+    words = book.client(Parse(b"", b"fetch"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+    assert words[-3:] == ["server Describe", "server Execute", "server Sync"]
+    book.server(PARSED, BOUND, SSN, DataRow((b"1", b"123-45-6789")), error("22P02", "bad: 123-45-6789"), IDLE)
+    assert b"6789" not in book.sent(fx.SendToClient)
