@@ -18,7 +18,7 @@ from django.db import models
 from django.utils import timezone
 
 from controlplane import validators
-from controlplane.querysets import ApiKeys, EnrolmentTokens, Grants, Subjects, Users, Workers
+from controlplane.querysets import ApiKeys, EnrolmentTokens, Grants, Subjects, Workers
 from proxy.sql.facts import ACTIONS
 
 __all__ = [
@@ -49,8 +49,6 @@ class User(AbstractUser):
     is_auditor = models.BooleanField(
         "auditor", default=False, help_text="May read the audit, make exports, and read (not change) the policy."
     )
-
-    objects = Users()
 
     class Meta(AbstractUser.Meta):
         ordering = ("username",)

@@ -5,18 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import UserManager
-from django.db.models import Exists, OuterRef, Q, QuerySet
-
-
-class UserQuerySet(QuerySet[Any]):
-    def approvers(self) -> UserQuerySet:
-        """People who may decide at all: active, with the role and an address."""
-        return self.filter(is_active=True, is_approver=True).exclude(email="")
-
-
-class Users(UserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
-    pass
+from django.db.models import Q, QuerySet
 
 
 class Subjects(QuerySet[Any]):
@@ -43,7 +32,3 @@ class EnrolmentTokens(QuerySet[Any]):
 class Workers(QuerySet[Any]):
     def active(self) -> Workers:
         return self.filter(revoked_at=None)
-
-    def seen_since(self, when: datetime) -> Workers:
-        boots = self.model._meta.get_field("boots").related_model
-        return self.active().filter(Exists(boots.objects.filter(worker=OuterRef("pk"), seen_at__gte=when)))

@@ -20,6 +20,7 @@ from controlplane.models import EnrolmentToken, Worker, WorkerBoot
 from controlplane.services import Actor, actor_name, record_change, stored_snapshot
 
 TOKEN_HOURS = 24
+REMEMBERED = timedelta(days=30)  # how long the list of a worker's processes goes back; the audit keeps all
 
 
 class EnrolmentRefused(Exception):
@@ -99,6 +100,7 @@ def note_heartbeat(worker: Worker, beat: Heartbeat) -> None:
     }
     known, created = WorkerBoot.objects.get_or_create(boot=beat.boot, defaults={"worker": worker, **values})
     if created:
+        worker.boots.filter(seen_at__lt=timezone.now() - REMEMBERED).delete()
         return
     if known.worker_id != worker.pk:
         raise ValidationError({"boot": "This boot belongs to another worker."})

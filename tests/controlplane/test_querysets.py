@@ -5,17 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from controlplane.models import ApiKey, EnrolmentToken, Grant, Subject, User, Worker
+from controlplane.models import ApiKey, EnrolmentToken, Grant, Subject, Worker
 
 pytestmark = pytest.mark.django_db
-
-
-def test_approvers_can_be_reached() -> None:
-    User.objects.create(username="yes", is_approver=True, email="y@example.com")
-    User.objects.create(username="no-address", is_approver=True)
-    User.objects.create(username="no-role", email="n@example.com")
-    User.objects.create(username="gone", is_approver=True, email="g@example.com", is_active=False)
-    assert [user.username for user in User.objects.approvers()] == ["yes"]
 
 
 def test_usable_keys() -> None:

@@ -122,7 +122,14 @@ def test_heartbeats_are_remembered(worker: EnrolledWorker) -> None:
     assert worker.call("post", "heartbeat", {**BEAT, "sessions": 7}).status_code == 204
     boot = WorkerBoot.objects.get()
     assert (boot.worker, boot.sessions, boot.pid) == (Worker.objects.get(), 7, 42)
-    assert list(Worker.objects.seen_since(timezone.now() - timedelta(minutes=1))) == [boot.worker]
+
+
+def test_processes_that_ended_long_ago_are_forgotten(worker: EnrolledWorker) -> None:
+    worker.call("post", "heartbeat", BEAT)
+    WorkerBoot.objects.update(seen_at=timezone.now() - timedelta(days=31))
+    worker.call("post", "heartbeat", {**BEAT, "boot": str(uuid.uuid4())})
+    assert [str(boot.boot) for boot in WorkerBoot.objects.all()] != [BEAT["boot"]]
+    assert WorkerBoot.objects.count() == 1
 
 
 @pytest.mark.parametrize("change", [{"boot": "x"}, {"pid": -1}, {"sessions": "many"}, {"version": "x" * 41}])

@@ -16,7 +16,9 @@ from policies.policy_file.document import PolicyFileError, read_text
 from tests.controlplane.conftest import admin, admin_user, agents, bot, client_of, crm, grant  # noqa: F401
 
 ACTOR = "a test"
-EXAMPLE = (Path(__file__).parent / "policy_file" / "example.yaml").read_text()
+# The documentation's own example, so that it stays right.
+PAGE = (Path(__file__).parents[2] / "docs" / "policy-file.md").read_text()
+EXAMPLE = PAGE.split("```yaml\n")[1].split("```")[0]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OWNERS_WEBHOOK_SECRET", "whsec_abc")
     (tmp_path / "db-ca.pem").write_text(authority())
     path = tmp_path / "policy.yaml"
-    path.write_text(EXAMPLE)
+    path.write_text(EXAMPLE.replace("/etc/ssl/db-ca.pem", "db-ca.pem"))
     return path
 
 
