@@ -1,0 +1,91 @@
+"""The way to the target up to the first byte of its protocol; the good ways run in test_process.py."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+
+import pytest
+import uvloop
+
+from proxy.policy.payload import Connection, Tls
+from tests.worker.control_plane import until
+from worker import upstream
+from worker.upstream import UpstreamError, cancel, connect
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+def connection(port: int, mode: str = "disable") -> Connection:
+    return Connection(name="c", host="127.0.0.1", port=port, dbname="d", user="u", credential_version=1, tls=Tls(mode=mode))  # type: ignore[arg-type]
+
+
+def facing(handler: Handler, work: Callable[[int], Coroutine[None, None, None]]) -> None:
+    async def run() -> None:
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        async with asyncio.timeout(20):
+            await work(server.sockets[0].getsockname()[1])
+        server.close()
+
+    uvloop.run(run())
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"N", "offers no TLS"),
+        (b"SX", "offers no TLS"),  # a byte that came before TLS began was put there by somebody in between
+        (b"E", "offers no TLS"),
+        (b"", "cannot be reached"),
+    ],
+)
+def test_no_connection_without_the_tls_that_is_demanded(answer: bytes, why: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readexactly(8) == struct.pack("!II", 8, 80877103)
+        writer.write(answer)
+        if not answer:
+            writer.close()
+        await reader.read()
+        writer.close()
+
+    async def work(port: int) -> None:
+        with pytest.raises(UpstreamError, match=why):
+            await connect(connection(port, "require"))
+
+    facing(serve, work)
+
+
+def test_a_target_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.3)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def work(port: int) -> None:
+        with pytest.raises(UpstreamError, match="did not answer within"):
+            await connect(connection(port, "require"))
+
+    facing(serve, work)
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with pytest.raises(UpstreamError, match="cannot be reached"):
+            uvloop.run(connect(connection(unused.getsockname()[1])))
+
+
+def test_a_cancel_request_is_one_packet_on_a_connection_of_its_own() -> None:
+    received = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.read())
+        writer.close()
+
+    async def work(port: int) -> None:
+        await cancel(connection(port), 7, b"a-longer-secret-of-32-bytes-v3.2")
+        await until(lambda: received)
+
+    facing(serve, work)
+    assert bytes(received) == struct.pack("!III", 44, 80877102, 7) + b"a-longer-secret-of-32-bytes-v3.2"
