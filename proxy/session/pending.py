@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import Any
 
+from proxy.session.gate import Context
 from proxy.session.records import Running
 from proxy.session.transform import Masker
 
@@ -50,6 +51,7 @@ class Undo:
 class Expected:
     kind: Kind
     running: Running | None = None  # EXECUTE, QUERY
+    context: Context | None = None  # … under which they were decided
     target: Any = None  # DESCRIBE, EXECUTE: the prepared statement or portal
     undo: Undo | None = None
     swallow: bool = False  # the client does not see the reply

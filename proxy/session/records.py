@@ -78,10 +78,16 @@ class Running:
     statement: str
     started: float
     rows: int = 0
+    counted: int = 0  # of them, those of results that are complete
     bytes: int = 0
     masked_cells: int = 0
     tag: str = ""
     sqlstate: str = ""
+
+    def result_done(self, tag: str, affected: int) -> None:
+        """A result is complete: its rows came as DataRows, or only the command tag speaks of them."""
+        self.tag = tag
+        self.rows = self.counted = max(self.rows, self.counted + affected)
 
     def completed(self, state: State, outcome: str) -> Fields:
         return completed(state, self.statement, outcome, running=self)

@@ -230,7 +230,7 @@ class Relay:
         running = Running(prospect.statement, self.state.now)
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(
-            kind, running, target=prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan"
+            kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan"
         )
 
     def expect(self, expected: Expected) -> None:

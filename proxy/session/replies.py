@@ -117,17 +117,20 @@ def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
     """The masker of the rows that are coming in; for an Execute it is made when the first of them arrives."""
     if head is None or head.masker_known:
         return head.masker if head is not None else None
-    head.masker_known = True
-    portal, masks = head.target, relay.gate.context().masks.by_column
-    if masks and head.kind is Kind.EXECUTE and isinstance(portal, Portal):
+    portal = head.target
+    if head.kind is Kind.EXECUTE and isinstance(portal, Portal):
         if not portal.is_described and portal.prepared.analysis.plan.kind != "none":
             raise surprise("rows whose columns were not described")
-        head.masker = transform.masker(portal.result_columns(), masks, _key(relay))
+        _learn_masker(relay, head, portal.result_columns)
     return head.masker
 
 
-def _key(relay: Relay) -> bytes:
-    return relay.state.bundle().hash_key(relay.state.connection)
+def _learn_masker(relay: Relay, head: Expected, columns: Callable[[], tuple[backend.ResultColumn, ...]]) -> None:
+    """By the masks under which the statement was decided: policy or catalog may be gone when its rows arrive."""
+    head.masker_known = True
+    if head.context is not None and head.context.masks.by_column:
+        key = head.context.bundle.hash_key(relay.state.connection)
+        head.masker = transform.masker(columns(), head.context.masks.by_column, key)
 
 
 # -- replies to one message
@@ -155,9 +158,7 @@ def on_parameter_description(relay: Relay, head: Expected, reader: FrameReader) 
 
 def on_row_description(relay: Relay, head: Expected, reader: FrameReader) -> None:
     if head.kind is Kind.QUERY:
-        if masks := relay.gate.context().masks.by_column:
-            head.masker = transform.masker(RowDescription.decode(_body(reader)).columns, masks, _key(relay))
-        head.masker_known = True
+        _learn_masker(relay, head, lambda: RowDescription.decode(_body(reader)).columns)
         _forward(relay, reader)
         return
     if head.target is not None:
@@ -175,10 +176,8 @@ def on_command_complete(relay: Relay, head: Expected, reader: FrameReader) -> No
     if head.kind is Kind.PROBE:
         relay.pending.pop()
         return
-    complete, running = CommandComplete.decode(_body(reader)), _running(head)
-    running.tag = complete.tag
-    if not complete.tag.startswith(("SELECT", "FETCH")):  # those rows were counted as they came
-        running.rows = max(running.rows, complete.rows) if head.kind is Kind.EXECUTE else running.rows + complete.rows
+    complete = CommandComplete.decode(_body(reader))
+    _running(head).result_done(complete.tag, complete.rows)
     _statement_done(relay, head, reader)
 
 
@@ -292,7 +291,7 @@ def on_parameter_status(relay: Relay, reader: FrameReader) -> None:
 
 
 def on_notification(relay: Relay, reader: FrameReader) -> None:
-    if relay.gate.context().masks.by_column:
+    if relay.gate.context().bundle.masking_on(relay.state.connection):
         notification = NotificationResponse.decode(_body(reader))
         relay.outbox.client.add(transform.without_payload(notification).encode())
     else:

@@ -155,8 +155,9 @@ def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:
 
 def freshen(relay: Relay, prepared: Prepared, then: Callable[[Refusal | None], None]) -> None:
     """See that a prepared statement's analysis holds under the context in force; ``then`` gets why it does not."""
-    names_known = relay.names.path is not None or not relay.gate.context().names_matter
-    if prepared.key == relay.gate.context().key and names_known and not relay.gate.catalog_changed:
+    context = relay.gate.context()
+    certain = not context.names_matter or (relay.names.path is not None and not relay.gate.catalog_changed)
+    if certain and prepared.key == context.key:
         then(None)
         return
 

@@ -307,6 +307,19 @@ def test_replies_that_nobody_asked_for() -> None:
         assert words[-3:] == ["client ErrorResponse XX000", "server Terminate", "Close"]
 
 
+def test_a_catalog_or_policy_that_is_gone_when_the_rows_arrive() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",))
+    columns = RowDescription((ResultColumn(b"b", CUSTOMERS, 3, 25, -1, -1, 0),))
+    for message in (Query(b"q").encode(), b"".join(m.encode() for m in (Parse(b"", b"q"), Bind(b"", b""), Execute(b"")))):
+        book = masked({"q": one("select", plan, **READS)})
+        book.client(message)
+        book.environment.catalogs.clear()
+        extended = (PARSED, BOUND) if message[:1] == b"P" else ()
+        book.server(*extended, columns, DataRow((b"123-45-6789",)))
+        assert b"***" in book.sent(fx.SendToClient)
+        assert b"6789" not in book.sent(fx.SendToClient)
+
+
 def test_rows_without_the_columns_that_were_described() -> None:
     plan = MaskPlan("result", masked=("crm.customers.ssn",))
     book = masked({"q": one("select", plan, **READS)})

@@ -154,3 +154,11 @@ def test_what_a_name_runs_is_masked_by_origin_and_its_errors_lose_their_text() -
     assert words[-3:] == ["server Describe", "server Execute", "server Sync"]
     book.server(PARSED, BOUND, SSN, DataRow((b"1", b"123-45-6789")), error("22P02", "bad: 123-45-6789"), IDLE)
     assert b"6789" not in book.sent(fx.SendToClient)
+
+
+def test_rows_of_several_results_are_counted_once() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"several"))
+    book.server(RowDescription(()), DataRow(()), DataRow(()), CommandComplete("SELECT 2"), CommandComplete("UPDATE 3"))
+    book.server(RowDescription(()), DataRow(()), CommandComplete("DELETE 1"), IDLE)  # DELETE … RETURNING
+    assert book.records("statement.completed")[0]["rows"] == 6
