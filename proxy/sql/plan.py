@@ -53,7 +53,7 @@ def plan_statement(
     used = [reference for reference in reader.references if reference.context != WRITE]
     hidden = [(one.context, source) for one in used if not one.target for source in masks.masked(one.sources)]
     if not hidden:
-        returned = any(one.target and masks.masked(one.sources) for one in used)
+        returned = any(one.target and one.context == OUTPUT and masks.masked(one.sources) for one in used)
         return Verdict("result" if returned else "none", "", touched, (), sanitise)
     derived = [source for context, source in hidden if _is_derived(context, source, masks)]
     if derived and request.derived_use == "deny":

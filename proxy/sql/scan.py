@@ -93,6 +93,8 @@ class _Cutter:
         names = [name["String"]["sval"] for name in copy.get("attlist", ())]
         if names:
             last = self._closing(last + 1)
+        elif any(column.generated for column in relation.columns):
+            names = [column.name for column in relation.columns if not column.generated]  # COPY leaves generated columns out
         # COPY of a table reads that table alone; of a partitioned one PostgreSQL refuses it, so nothing is lost.
         only = relation.kind == "r" and bool(relation.children)
         select, tree = self._select(replacement, only, "", (), tuple(names))
