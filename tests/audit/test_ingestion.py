@@ -251,7 +251,10 @@ def test_only_enrolled_workers_may_ship(process):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_batch_ten_times_at_once_is_stored_once(process):
+@pytest.mark.parametrize("before", [[], ["SELECT 0"]], ids=["new boot", "known boot"])
+def test_the_same_batch_ten_times_at_once_is_stored_once(process, before):
+    if before:
+        process.ship(process.session(*before))
     items, start, answers = process.session(*["SELECT 1"] * 20), threading.Barrier(10), []
 
     def ship() -> None:
@@ -266,5 +269,5 @@ def test_the_same_batch_ten_times_at_once_is_stored_once(process):
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [42] * 10
-    assert len(from_workers()) == 42
+    assert answers == [process.head.seq] * 10
+    assert len(from_workers()) == process.head.seq

@@ -72,7 +72,8 @@ def test_many_entries_are_sealed_in_one_go(process, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ten_sealers_at_once_seal_each_entry_once(process):
+def test_ten_sealers_at_once_seal_each_entry_once(process, monkeypatch):
+    monkeypatch.setattr(sealing, "BATCH", 5)
     process.ship(process.session(*["SELECT 1"] * 50))
     start = threading.Barrier(10)
 
