@@ -2,6 +2,7 @@
 
 import controlplane.models
 import controlplane.validators
+import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.fields
 import django.core.validators
