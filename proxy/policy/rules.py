@@ -230,7 +230,8 @@ def _expression(text: str) -> Any:
     try:
         return re2.compile(text, options)
     except re2.error as error:
-        raise ValueError(f"when.matches: not an RE2 expression: {error}") from None
+        said = error.args[0] if error.args else ""
+        raise ValueError(f"when.matches: not an RE2 expression: {said.decode() if isinstance(said, bytes) else said}") from None
 
 
 def _hours(between: payload.Between) -> tuple[time, time, ZoneInfo]:
