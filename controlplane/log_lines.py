@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request", "server_time", "exc_info"}
+_PRIVATE = {"data"}  # Celery adds a task's arguments under this name: for a held statement that is its SQL and parameters
+_LEFT_OUT = _STANDARD | _PRIVATE
 
 
 class JsonLines(logging.Formatter):
@@ -22,7 +24,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line.update({name: _plain(value) for name, value in vars(record).items() if name not in _STANDARD and not name.startswith("_")})
+        line.update({name: _plain(value) for name, value in vars(record).items() if name not in _LEFT_OUT and not name.startswith("_")})
         if record.exc_info and record.exc_info[0]:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, separators=(",", ":"))

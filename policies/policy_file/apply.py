@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
 
 from controlplane import services
@@ -54,7 +54,10 @@ def apply_sources(sources: Sequence[Source], *, actor: services.Actor, dry_run: 
         _raise(checks.problems_in(sources, names))
         steps = make_plan(sources, reader, prune)
         _raise(reader.problems)
-        bundle = _carry_out(steps, actor)
+        try:
+            bundle = _carry_out(steps, actor)
+        except IntegrityError:
+            raise PolicyFileError([Problem("policy", "somebody else made or removed the same at this moment; apply it again")]) from None
         if dry_run:
             transaction.set_rollback(True)
     return Outcome(tuple(steps), tuple(reader.warnings), tuple(not_enforced.notes(sources)), bundle)

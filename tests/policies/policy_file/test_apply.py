@@ -13,6 +13,7 @@ from audit.models import Entry
 from controlplane import services
 from controlplane.models import ApiKey, BundleVersion, Connection, Grant, Subject, User
 from policies.models import MaskingRule, Retention, StatementRule
+from policies.policy_file import apply as apply_module
 from policies.policy_file.apply import apply_files
 from policies.policy_file.document import PolicyFileError
 from policies.policy_file.secrets import opened
@@ -51,6 +52,21 @@ def test_secrets_are_nowhere(example: Path) -> None:
     kept += json.dumps(list(Workflow.objects.values("notify")))
     for secret in ("target-password", "abcdefghijklmnopqrstuvwxyz0123456789", "whsec_abc", "t0ken"):
         assert secret not in kept
+    assert Workflow.objects.get().notify["webhook"]["secret"] not in json.dumps(list(Entry.objects.values("disclosures")))
+
+
+def test_two_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one committed between the plan and the change."""
+    plan = apply_module.make_plan
+
+    def overtaken(*arguments: object) -> object:
+        steps = plan(*arguments)
+        apps.get_model("auth", "Group").objects.bulk_create([apps.get_model("auth", "Group")(name="agents")])
+        return steps
+
+    monkeypatch.setattr(apply_module, "make_plan", overtaken)
+    monkeypatch.setattr("django.contrib.auth.models.Group.full_clean", lambda self: None)
+    assert refused("groups: [agents]") == ["policy: somebody else made or removed the same at this moment; apply it again"]
 
 
 def test_a_dry_run_changes_nothing(example: Path) -> None:
