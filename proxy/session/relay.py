@@ -126,7 +126,7 @@ class Relay:
 
     def _examine(self, sql: bytes, then: Then, tried: frozenset[str]) -> None:
         context = self.gate.context()
-        if context.names_matter and self._learn_names(sql, then, tried):
+        if self._learn_names(tried, lambda now_tried: self._examine(sql, then, now_tried)):
             return
         context = self.gate.context()
         if context.names_matter and context.catalog is None:
@@ -161,27 +161,38 @@ class Relay:
         else:
             then(examined)
 
-    def _learn_names(self, sql: bytes, then: Then, tried: frozenset[str]) -> bool:
-        """Find out what is not known about names, if that is possible here; whether something is waited for."""
-        gate, names = self.gate, self.names
-        no_catalog = gate.context().catalog is None
-        if not (no_catalog or gate.catalog_changed or names.path is None or names.reading_in_doubt):
+    def when_names_known(self, then: Callable[[], None]) -> None:
+        """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more."""
+        self._when_names_known(then, frozenset())
+
+    def _when_names_known(self, then: Callable[[], None], tried: frozenset[str]) -> None:
+        if self.unsynced or not self._learn_names(tried, lambda now_tried: self._when_names_known(then, now_tried)):
+            then()
+
+    def _learn_names(self, tried: frozenset[str], again: Callable[[frozenset[str]], None]) -> bool:
+        """Find out what is not known about names, if they matter and it is possible here; whether something is waited for.
+
+        ``tried`` says what was asked for already, and ``again`` is called with it when there is an answer.
+        """
+        gate, names, context = self.gate, self.names, self.gate.context()
+        missing = context.catalog is None or gate.catalog_changed or names.path is None or names.reading_in_doubt
+        if not context.names_matter or not missing:
             return False
-        if no_catalog and "catalog" not in tried:
-            self._refresh_catalog(lambda: self._examine(sql, then, tried | {"catalog"}))
+        if context.catalog is None and "catalog" not in tried:
+            self._refresh_catalog(lambda: again(tried | {"catalog"}))
             return True
         if self.unsynced:
             return False  # neither probing nor waiting is possible before the client's Sync
         if self.pending:
-            self.wait("drain", lambda: self._examine(sql, then, tried))
+            self.wait("drain", lambda: again(tried))
             return True
         # What a transaction has not committed, the worker's own session cannot see.
         if gate.catalog_changed and self.status == b"I":
             gate.catalog_changed = False
-            self._refresh_catalog(lambda: self._examine(sql, then, tried | {"catalog"}))
+            self._refresh_catalog(lambda: again(tried | {"catalog"}))
             return True
         if names.path is None and self.status != b"E" and "probe" not in tried:
-            self._probe(lambda: self._examine(sql, then, tried | {"probe"}))
+            self._probe(lambda: again(tried | {"probe"}))
             return True
         return False
 

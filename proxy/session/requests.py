@@ -48,7 +48,7 @@ def pump(relay: Relay) -> None:
 
 
 def pass_on(relay: Relay) -> None:
-    """The message that was read goes to the server as it came."""
+    """The message that was read goes to the server as it came. (While something is waited for, none is read.)"""
     reader = relay.state.reader
     relay.outbox.server.slice(reader.buffer, reader.start, reader.stop)
 
@@ -63,6 +63,7 @@ def received(relay: Relay) -> bytes:
 
 def on_query(relay: Relay, body: bytes) -> None:
     sql, message = Query.decode(body).sql, received(relay)
+    relay.statements.pop(b"", None)  # a Query destroys the unnamed statement, and a refused one does no less
 
     def examined(result: Examined | Refusal) -> None:
         if isinstance(result, Refusal):
@@ -103,6 +104,8 @@ def on_parse(relay: Relay, body: bytes) -> None:
         prospect = relay.prospect(result, "extended", b"")
         decision = relay.decide(prospect)
         if isinstance(decision, Deny):
+            if not parse.name:
+                relay.statements.pop(b"", None)  # even a Parse that fails destroys the unnamed statement
             relay.deny(prospect, decision, gate.refusal(decision, result.analysis, prospect.decision_id))
         else:
             _parse(relay, parse, message, result)
@@ -201,17 +204,25 @@ def on_execute(relay: Relay, body: bytes) -> None:
 
 def on_describe(relay: Relay, body: bytes) -> None:
     describe = Describe.decode(body)
-    target = relay.statements.get(describe.name) if describe.kind == b"S" else relay.portals.get(describe.name)
-    pass_on(relay)
-    relay.expect(Expected(Kind.DESCRIBE, target=target))
+
+    def describe_now() -> None:
+        target = relay.statements.get(describe.name) if describe.kind == b"S" else relay.portals.get(describe.name)
+        pass_on(relay)
+        relay.expect(Expected(Kind.DESCRIBE, target=target))
+
+    relay.when_names_known(describe_now)
 
 
 def on_close(relay: Relay, body: bytes) -> None:
     close = Close.decode(body)
-    names: dict[bytes, Prepared] | dict[bytes, Portal] = relay.statements if close.kind == b"S" else relay.portals
-    undo = Undo(names, close.name, names.pop(close.name, None))
-    pass_on(relay)
-    relay.expect(Expected(Kind.CLOSE, undo=undo))
+
+    def close_now() -> None:
+        names: dict[bytes, Prepared] | dict[bytes, Portal] = relay.statements if close.kind == b"S" else relay.portals
+        undo = Undo(names, close.name, names.pop(close.name, None))
+        pass_on(relay)
+        relay.expect(Expected(Kind.CLOSE, undo=undo))
+
+    relay.when_names_known(close_now)
 
 
 def on_sync(relay: Relay, body: bytes) -> None:
