@@ -14,6 +14,7 @@ from proxy.sql.statements import body_statements, parameters_of, read_statement
 from proxy.sql.walk import Reader
 
 _MAX_FUNCTIONS = 100
+_WORD = re.compile(r"[^\W\d][\w$]*")
 _NAMING = frozenset({"search_path", "role", "session_authorization"})
 
 
@@ -164,14 +165,15 @@ def _names_a_name(call: Node) -> bool:
 
 def words_of(source: str) -> frozenset[str]:
     """The words of a function's source, lower case; what it names is among them."""
-    return frozenset(re.findall(r"[^\W\d][\w$]*", source.lower()))
+    return frozenset(_WORD.findall(source.lower()))
 
 
 def mentions(language: str, source: str, names: frozenset[str]) -> bool:
     """Whether code that is not followed may lead to something of these names, or runs SQL made at run time."""
-    words = words_of(source)
-    if language in ("plpgsql", "sql"):
-        # U&"…" spells a name with escapes.
-        return "execute" in words or "u&" in source.lower() or not words.isdisjoint(names)
-    # Other languages can run any SQL; C code that comes with the server or an extension is what its owner installed it for.
-    return language not in ("c", "internal")
+    if language not in ("plpgsql", "sql"):
+        return True  # any SQL can be made in there
+    text, words = source.lower(), words_of(source)
+    # U&"…" spells a name with escapes.
+    if "execute" in words or "u&" in text or not words.isdisjoint(names):
+        return True
+    return any(name.replace('"', '""') in text for name in names if not _WORD.fullmatch(name))

@@ -139,17 +139,15 @@ class Catalog:
                 if oid is not None:
                     return self.relations[oid]
             return None
-        schema, name = parts[-2:]
-        if schema == "pg_temp":
-            schema = next((entry for entry in path if entry.startswith("pg_temp_")), schema)
-        oid = self._by_name.get((schema, name))
+        oid = self._by_name.get((temporary(parts[-2], path), parts[-1]))
         return None if oid is None else self.relations[oid]
 
     def functions_named(self, parts: Sequence[str], search_path: Iterable[str]) -> tuple[Function, ...]:
         """Every function outside the system schemas that a call by this name could mean."""
         found = (self.functions[oid] for oid in self._functions_by_name.get(parts[-1], ()))
         if len(parts) > 1:
-            return tuple(function for function in found if function.schema == parts[-2])
+            schema = temporary(parts[-2], tuple(search_path))
+            return tuple(function for function in found if function.schema == schema)
         # Functions of temporary schemas are found by their qualified name only (manual, 20.11.1, search_path).
         path = frozenset(search_path)
         return tuple(function for function in found if function.schema in path)
@@ -169,6 +167,11 @@ class Catalog:
             relation = self.relations.get(current)
             seen.extend(parent for parent in (relation.parents if relation else ()) if parent not in seen)
         return tuple(seen[1:])
+
+
+def temporary(schema: str, path: tuple[str, ...]) -> str:
+    """The schema that is meant: ``pg_temp`` stands for the session's own, which is in the path once it exists."""
+    return next((entry for entry in path if entry.startswith("pg_temp_")), schema) if schema == "pg_temp" else schema
 
 
 def implicit(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.sql.bodies import Outcome, mentions
@@ -20,9 +21,13 @@ _UNSAFE_CHANGES = frozenset({
     "AlterTableMoveAllStmt", "ViewStmt",
 })  # fmt: skip
 # Ways around every mask, whatever relation they name.
-_WAYS_AROUND = frozenset({"CreateForeignTableStmt", "ImportForeignSchemaStmt", "AlterDomainStmt"})
+_WAYS_AROUND = frozenset({
+    "CreateForeignTableStmt", "ImportForeignSchemaStmt", "AlterDomainStmt", "CreateCastStmt", "CreateTransformStmt", "CreateEventTrigStmt",
+})  # fmt: skip
 # Functions through which masked values could leave although the statement names no masked column.
 _REVEALING_CLASSES = frozenset({"executes_sql", "reveals", "large_object", "outside"})
+# Statements whose own rows RETURNING makes: results name the origin of their cells.
+_RETURNING = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _HARMLESS_TO_ERRORS = frozenset({"select", "explain", "set", "transaction", "cursor", "prepare", "listen", "lock"})
 
 
@@ -54,6 +59,8 @@ def plan_statement(
     hidden = [(one.context, source) for one in used if not one.target for source in masks.masked(one.sources)]
     if not hidden:
         returned = any(one.target and one.context == OUTPUT and masks.masked(one.sources) for one in used)
+        if returned and statement.kind not in _RETURNING:
+            return Verdict("refuse", f"masked column {min(touched)} is returned by a statement inside another one", touched)
         return Verdict("result" if returned else "none", "", touched, (), sanitise)
     derived = [source for context, source in hidden if _is_derived(context, source, masks)]
     if derived and request.derived_use == "deny":
@@ -102,13 +109,13 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
         reason = masks.of(use.relation).refuse
         if reason:
             return reason
-    if any(name.startswith("pg_toast.") for name in reader.unknown):
+    if any(name.startswith("pg_toast.") or name.rsplit(".", 1)[-1].startswith("pg_toast_") for name in reader.unknown):
         return "pg_toast shows values of masked columns"
     return (
         _change_refusal(statement.kind, statement.node, reader, masks)
         or _target_refusal(reader, masks)
         or _function_refusal(outcome, masks)
-        or ("" if outcome.block_read else _block_refusal(statement.kind, statement.node, masks))
+        or _code_refusal(statement.kind, statement.node, reader, outcome, masks)
     )
 
 
@@ -160,7 +167,9 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
         if kind in _REVEALING_CLASSES:
             return f"function {name} could show values of masked columns"
     for name, function in outcome.opaque.items():
-        if function is not None and mentions(function.language, function.source, masks.revealing_names()):
+        if function is None:
+            return f"function {name} is not known: it could read masked columns"
+        if mentions(function.language, function.source, masks.revealing_names()):
             return f"function {name} may read masked columns: its effect cannot be known"
     return ""
 
@@ -169,16 +178,25 @@ def _called(name: str) -> str:
     return "the code block" if name == "DO" else f"function {name}"
 
 
-def _block_refusal(kind: str, node: Node, masks: EffectiveMasks) -> str:
-    """DO with code that cannot be read for sure: it must not name anything that leads to masked values."""
-    if kind != "DoStmt":
-        return ""
-    options = {option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in node.get("args", ())}
-    source = options.get("as", {}).get("String", {}).get("sval", "")
-    language = options.get("language", {}).get("String", {}).get("sval", "plpgsql")
-    if mentions(language, source, masks.revealing_names()):
+def _code_refusal(kind: str, node: Node, reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> str:
+    """Code that is run or stored must not name anything that leads to masked values, unless all of it was read."""
+    if kind == "DoStmt" and not outcome.block_read and _code_mentions(node.get("args", ()), "plpgsql", masks):
         return "the code block may read masked columns: its effect cannot be known"
+    if kind == "CreateFunctionStmt" and "sql_body" not in node and _code_mentions(node.get("options", ()), "sql", masks):
+        return "the function's code may read masked columns"
+    if kind == "CreateTrigStmt" and reader.catalog is not None:
+        name = [part["String"]["sval"] for part in node["funcname"]]
+        for function in reader.catalog.functions_named(name, reader.search_path):
+            if mentions(function.language, function.source, masks.revealing_names()):
+                return f"the trigger's function {function.full_name} may read masked columns"
     return ""
+
+
+def _code_mentions(options: Sequence[Node], language: str, masks: EffectiveMasks) -> bool:
+    given = {option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in options}
+    source = given.get("as", {})
+    texts = [part["String"]["sval"] for part in (source["List"]["items"] if "List" in source else [source] if source else [])]
+    return mentions(given.get("language", {}).get("String", {}).get("sval", language).lower(), " ".join(texts), masks.revealing_names())
 
 
 def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:

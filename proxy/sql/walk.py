@@ -320,7 +320,9 @@ class Reader:
     def _resolve(self, ref: Node, scope: Scope) -> Found:
         names = [name["String"]["sval"] for name in ref["fields"]]
         if len(names) == 1:
-            if names[0] in self.parameters and not any(out.name == names[0] for level in scope.levels() for out in level.item.columns):
+            # Columns and items come before a function's arguments.
+            hidden = any(out.name == names[0] for level in scope.levels() for out in level.item.columns)
+            if names[0] in self.parameters and not hidden and not find_entries(scope, names[0]):
                 return Found(())
             return find_column(scope, names[0])
         entries = self._entries(ref, names[:-1], scope)

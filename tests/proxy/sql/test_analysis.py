@@ -126,7 +126,8 @@ def test_relations_that_the_catalog_does_not_know() -> None:
     [
         "SET search_path TO crm", "SET LOCAL ROLE x", "RESET ALL", "DISCARD ALL", "SET SESSION AUTHORIZATION x", "SET SCHEMA 'x'",
         "RESET search_path", "SELECT set_config('search_path', 'crm', true)", "SELECT set_config($1, 'crm', true)",
-        "CREATE TEMP TABLE t (id int)", "CREATE SCHEMA s", "DROP TABLE shop.notes", "ROLLBACK", "ROLLBACK TO s", "COMMIT", "SELECT crm.by_name('x')", "SELECT 1 INTO TEMP x",
+        "CREATE TEMP TABLE t (id int)", "CREATE SCHEMA s",
+        "DROP TABLE shop.notes", "ROLLBACK", "ROLLBACK TO s", "COMMIT", "SELECT crm.by_name('x')", "SELECT 1 INTO TEMP x",
     ],
 )  # fmt: skip
 def test_statements_after_which_names_may_mean_something_else(sql: str) -> None:

@@ -70,7 +70,7 @@ def test_variables_are_not_columns() -> None:
         ("plpgsql", "BEGIN eXecute 'x'; END", True),
         ("plpgsql", 'BEGIN PERFORM * FROM U&"c\\0075stomers"; END', True),
         ("plpython3u", "return 1", True),
-        ("c", "entry_point", False),
+        ("c", "entry_point", True),
     ],
 )
 def test_code_that_is_not_followed_is_searched_for_names(language: str, source: str, found: bool) -> None:
