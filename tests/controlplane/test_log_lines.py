@@ -33,3 +33,8 @@ def test_an_exception_says_where() -> None:
     text = JsonLines().format(record)
     assert "\n" not in text
     assert "test_log_lines.py" in json.loads(text)["exception"]
+
+
+def test_a_tasks_arguments_are_not_part_of_it() -> None:
+    """Celery logs them as `data`; those of an approval request hold a statement with its parameters."""
+    assert "data" not in line(data={"args": "('…',)"})
