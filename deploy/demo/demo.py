@@ -8,8 +8,8 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -145,8 +145,10 @@ def main() -> int:
         run(story, once=os.environ.get("ONCE", "") not in ("", "0"))
     except Interrupted:
         return 0
-    except (Surprise, TimeoutError, LookupError, subprocess.SubprocessError) as surprise:
-        print(f"\nthe demo failed: {surprise}\nlogs: {DIRECTORY}", file=sys.stderr)
+    except Exception as problem:  # whatever it was, the reader needs the place of the logs with it
+        if not isinstance(problem, Surprise):
+            traceback.print_exc()
+        print(f"\nthe demo failed: {problem}\nlogs: {DIRECTORY}", file=sys.stderr)
         return 1
     return 0
 

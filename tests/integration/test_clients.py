@@ -75,7 +75,7 @@ def test_psql_and_its_backslash_commands(free: Agent) -> None:
     made = free.psql("DROP TABLE IF EXISTS by_psql", "CREATE TABLE by_psql (n int PRIMARY KEY)", "INSERT INTO by_psql VALUES (1), (2)")
     assert made.returncode == 0, made.stderr
     assert free.psql("SELECT sum(n) FROM by_psql").stdout == "3\n"
-    assert "by_psql_pkey" in free.psql("\\d by_psql").stdout
+    assert "by_psql_pkey" in free.psql("\\di").stdout
 
 
 def test_psql_reads_masked(reader: Agent) -> None:

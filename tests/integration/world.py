@@ -37,10 +37,13 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
         "version": 1,
         "oidc": [{"name": "corp", "issuer": issuer, "audience": "tidegate", "groups_claim": "groups", "algorithms": ["RS256"]}],
         "groups": ["agents", "owners", "token-readers"],
-        "users": [{"username": "dana", "email": "dana@example.com", "groups": ["owners"], "roles": ["approver"]}],
+        "users": [
+            {"username": "dana", "email": "dana@example.com", "groups": ["owners"], "roles": ["approver"]},
+            {"username": "otto", "email": "otto@example.com"},
+        ],
         "subjects": [
-            *({"name": name, "kind": "agent", "owner": "dana", "groups": ["agents"], "key_env": f"KEY_{name.upper()}"} for name in KEYS),
-            {"name": "token-bot", "kind": "agent", "owner": "dana", "oidc": {"issuer": "corp", "subject": "token-bot"}},
+            *({"name": name, "kind": "agent", "owner": "otto", "groups": ["agents"], "key_env": f"KEY_{name.upper()}"} for name in KEYS),
+            {"name": "token-bot", "kind": "agent", "owner": "otto", "oidc": {"issuer": "corp", "subject": "token-bot"}},
         ],
         "connections": [connection(target, kind) for target in targets for kind in ("crm", "bench")],
         "grants": [
