@@ -92,8 +92,8 @@ class Process:
         self._bundles.load_cached()
         tasks = [loop.create_task(job) for job in self._jobs()]
         stopping = loop.create_task(self._stop.wait(), name="stop")
-        await self._listener.start()
         try:
+            await self._listener.start()
             # A job that ends has failed: without it promises would be broken, so the process goes and is started anew.
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             await self._shut_down()
