@@ -14,10 +14,12 @@ from controlplane.admin_base import ReadOnlyAdmin, ServiceModelAdmin
 
 @admin.register(Workflow)
 class WorkflowAdmin(ServiceModelAdmin):
+    """Notices are set by the policy file or REST: a webhook's address and secret are shown to nobody."""
+
     fieldsets = (
         (None, {"fields": ("name", "approver_groups", "approvers", "quorum")}),
         ("How long", {"fields": ("hold", "max_wait", "expires")}),
-        ("Notices", {"fields": ("notify", "escalate", "auto_approve")}),
+        ("Kept, not enforced yet", {"fields": ("escalate", "auto_approve")}),
     )
     list_display = ("name", "quorum", "hold", "max_wait", "expires")
     search_fields = ("name",)

@@ -31,7 +31,7 @@ def objection(request: ApprovalRequest, user: User) -> str:
     if subject is None:
         return f"The subject {request.subject} no longer exists, so nobody can say who asked."
     if _is_requester(subject, user):
-        return "You answer for the subject that asked, and nobody approves their own request."
+        return "You are who asked, and nobody approves their own request."
     return ""
 
 
@@ -40,9 +40,13 @@ def _subject(request: ApprovalRequest) -> Subject | None:
 
 
 def _is_requester(subject: Subject | None, user: User) -> bool:
-    """Whether person and subject are the same, or the person owns the subject. An unknown subject could be anybody's."""
+    """Whether the person is who asked: of the same name, or the owner of a human's subject. An unknown subject could be anybody's.
+
+    The owner of an agent did not ask: they answer for it, so their yes is just what a workflow may want.
+    """
     if subject is None:
         return True
     names = {name.casefold() for name in (user.username, user.email) if name}
     theirs = {name.casefold() for name in (subject.name, subject.oidc_subject) if name}
-    return subject.owner_id == user.pk or bool(names & theirs)
+    owns_it = subject.kind == "human" and subject.owner_id == user.pk
+    return owns_it or bool(names & theirs)

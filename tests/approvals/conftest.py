@@ -64,7 +64,7 @@ def dana(db: None) -> User:
 
 @pytest.fixture
 def subject(owner: User) -> Subject:
-    return Subject.objects.create(name="support-bot", owner=owner)
+    return Subject.objects.create(name="support-bot", kind="human", owner=owner)
 
 
 @pytest.fixture

@@ -140,7 +140,13 @@ def test_the_yes_of_someone_who_has_left_does_not_count(ask, dana, workflow):
     assert services.decide(request, actor=kim, approve=True).state == State.APPROVED
 
 
-def test_the_owner_cannot_approve(ask, owner):
+def test_the_owner_of_an_agent_may_approve_what_it_asks(ask, subject, owner):
+    subject.kind = "agent"
+    subject.save()
+    assert services.decide(ask(), actor=owner, approve=True).state == State.APPROVED
+
+
+def test_the_owner_of_a_human_s_subject_cannot_approve(ask, owner):
     with pytest.raises(services.Refused, match="own request"):
         services.decide(ask(), actor=owner, approve=True)
     assert not Vote.objects.exists()
