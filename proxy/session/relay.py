@@ -29,7 +29,7 @@ from proxy.session.records import Running
 from proxy.session.state import EndSession, State
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import error_response
-from proxy.wire.frontend import SYNC_MESSAGE, Execute
+from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
 _PAUSE_ABOVE = 256 * 1024  # bytes of the client that are kept while an answer is awaited
 
@@ -282,24 +282,31 @@ class Relay:
         if refusal.fatal:
             raise EndSession(refusal.message, refusal)
         reply = error_response(refusal)
-        settled = self.status != b"T" and not self.executed and not self.pending.boundaries
         if simple:
-            self._refuse_query(reply, settled=settled and not self.pending)
+            self._refuse_query(reply)
             return
-        if settled:
+        if self._is_settled():
             self.pending.push(Expected(Kind.LOCAL, reply=reply))
             self.answer_local()
         else:
             self._poison(reply)
         self.skipping = True
 
-    def _refuse_query(self, reply: bytes, *, settled: bool) -> None:
-        if settled:
+    def _refuse_query(self, reply: bytes) -> None:
+        if self.unsynced and self.pending:
+            # If one of those messages fails, the server ignores the Query, and so must we.
+            self.outbox.server.add(FLUSH_MESSAGE)
+            self.wait("drain", lambda: self._refuse_query(reply))
+        elif self._is_settled() and not self.pending:
             self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
-            return
-        self._poison(reply)
-        self.outbox.server.add(SYNC_MESSAGE)
-        self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
+        else:
+            self._poison(reply)
+            self.outbox.server.add(SYNC_MESSAGE)
+            self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
+
+    def _is_settled(self) -> bool:
+        """Whether an error would change nothing on the server: no transaction is open, nor anything in it done."""
+        return self.status != b"T" and not self.executed and not self.pending.boundaries
 
     def _poison(self, reply: bytes) -> None:
         self.outbox.server.add(Execute(self.no_name).encode())

@@ -2,17 +2,19 @@
 
 from proxy import effects as fx
 from proxy import events as ev
-from proxy.sql.facts import Analysis, SyntaxProblem
+from proxy.sql.facts import Analysis, MaskPlan, SyntaxProblem
 from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, ResultColumn, RowDescription
-from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Describe, Execute, Parse, Query
 from tests.proxy.session.playbook import (
     CUSTOMERS,
     FAILED,
     IDLE,
     IN_BLOCK,
+    MASKED,
     Playbook,
     bundle,
     error,
+    joined,
     one,
     rule,
 )
@@ -22,8 +24,6 @@ DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}
 ALLOWED = ["record statement.intended allow", "server Query"]
 DENIED = ["record statement.intended deny", "record statement.completed refused"]
 PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
-SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
-SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
 
 
 def strict(**more: object) -> Playbook:
@@ -108,3 +108,45 @@ def test_an_answer_that_is_no_longer_wanted_is_not_taken_for_the_next_one() -> N
     words = book.give(ev.Analysed(one("select")))  # of "second"
     assert words == ["server Sync", "Analyse"]
     assert book.give(ev.Analysed(DROP["drop table t"]))[:2] == DENIED
+
+
+def test_where_the_bytes_are_cut_changes_nothing() -> None:
+    """Every split of a conversation in both directions, with masked rows in it, gives the same bytes to both sides."""
+    plan = MaskPlan("result", masked=("crm.customers.ssn",))
+    analyses = {"q": one("select", plan, reads=frozenset({"crm.customers"}))}
+    client = joined([Parse(b"", b"q"), Bind(b"", b""), Describe(b"P", b""), Execute(b""), SYNC_MESSAGE, Query(b"q")])
+    columns = RowDescription((ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0),))
+    rows = (columns, DataRow((b"123-45-6789",)), DataRow((None,)), CommandComplete("SELECT 2"), IDLE)
+    server = joined([b"1\0\0\0\x04", b"2\0\0\0\x04", *rows, *rows])
+
+    def talk(cut: int, other: int) -> tuple[bytes, bytes]:
+        book = Playbook(bundle(**MASKED), analyses).sign_in()
+        book.client(client[:cut])
+        book.client(client[cut:])
+        book.server(server[:other])
+        book.server(server[other:])
+        return book.sent(), book.sent(fx.SendToClient)
+
+    whole = talk(0, 0)
+    assert b"6789" not in whole[1]
+    assert whole[1].count(b"***") == 2
+    for cut in range(max(len(client), len(server))):
+        assert talk(min(cut, len(client)), min(cut, len(server))) == whole
+
+
+def test_truncated_at_every_offset_forwards_only_what_is_complete() -> None:
+    message = Query(b"select 1").encode()
+    for cut in range(len(message)):
+        book = Playbook().sign_in()
+        assert book.client(message[:cut]) == []
+        assert book.client(message[cut:]) == ALLOWED
+
+
+def test_a_refused_query_behind_an_unsynced_message_that_fails_is_ignored_as_by_the_server() -> None:
+    book = strict()
+    assert book.client(Parse(b"", b"a"), Query(b"drop table t")) == ["server Parse", *DENIED, "server Flush"]
+    assert book.server(error("42P01")) == ["client ErrorResponse 42P01"]
+    assert book.client(SYNC_MESSAGE) == ["server Sync"]
+    book = strict()
+    book.client(Parse(b"", b"a"), Query(b"drop table t"))
+    assert book.server(b"1\0\0\0\x04") == ["client ParseComplete", "client ErrorResponse 42501", "client ReadyForQuery I"]

@@ -1,11 +1,12 @@
 """What the client says in the extended protocol."""
 
 from proxy.sql.facts import Analysis
-from proxy.wire.backend import CommandComplete, DataRow, ResultColumn, RowDescription
+from proxy.wire.backend import CommandComplete, DataRow
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Describe, Execute, Parse, Query
 from tests.proxy.session.playbook import (
-    CUSTOMERS,
     IDLE,
+    MASKED,
+    PROBE_ANSWER,
     Playbook,
     bundle,
     error,
@@ -19,7 +20,6 @@ ALLOWED = ["record statement.intended allow", "server Query"]
 DENIED = ["record statement.intended deny", "record statement.completed refused"]
 PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
 SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
-SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
 
 
 def strict(**more: object) -> Playbook:
@@ -93,3 +93,22 @@ def test_an_empty_query_is_answered_by_the_server() -> None:
     book = Playbook(analyses={"": Analysis()}).sign_in()
     assert book.client(Query(b"")) == ALLOWED
     assert book.server(EMPTY, IDLE)[-2:] == ["client EmptyQueryResponse", "client ReadyForQuery I"]
+
+
+def test_names_are_asked_for_before_a_batch_whatever_opens_it() -> None:
+    book = Playbook(bundle(**MASKED), {"q": one("select", reads=frozenset({"crm.customers"}))}).sign_in()
+    book.answer_probes = False
+    assert book.client(Close(b"P", b"p"), Parse(b"", b"q"), SYNC_MESSAGE) == [
+        "server Parse", "server Bind", "server Execute", "server Close", "server Close", "server Sync",
+    ]  # fmt: skip
+    assert book.server(*PROBE_ANSWER) == ["server Close", "server Parse", "server Sync"]
+
+
+def test_a_refused_parse_or_query_destroys_the_unnamed_statement_as_a_server_would() -> None:
+    for message in (Parse(b"", b"drop table t"), Query(b"drop table t")):
+        book = strict()
+        book.client(Parse(b"", b"a"), SYNC_MESSAGE)
+        book.server(b"1\0\0\0\x04", IDLE)
+        book.client(message, *([SYNC_MESSAGE] if isinstance(message, Parse) else []))
+        book.server(*([IDLE] if isinstance(message, Parse) else []))
+        assert "client ErrorResponse 26000" in book.client(Bind(b"", b""), SYNC_MESSAGE)

@@ -2,24 +2,13 @@
 
 from proxy import effects as fx
 from proxy import events as ev
-from proxy.wire.backend import CommandComplete, ResultColumn, RowDescription
+from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import Query
 from tests.proxy.session.playbook import (
-    CUSTOMERS,
     IDLE,
     Playbook,
     error,
-    one,
-    rule,
 )
-
-NO_DROP = {"rules": [rule("drop", "deny")]}
-DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}
-ALLOWED = ["record statement.intended allow", "server Query"]
-DENIED = ["record statement.intended deny", "record statement.completed refused"]
-PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"
-SUSPENDED, EMPTY = b"s\0\0\0\x04", b"I\0\0\0\x04"
-SSN = RowDescription((ResultColumn(b"id", CUSTOMERS, 1, 25, -1, -1, 0), ResultColumn(b"x", CUSTOMERS, 3, 25, -1, -1, 0)))
 
 
 def test_cancel_goes_to_the_server_with_its_own_key() -> None:
