@@ -164,8 +164,32 @@ def test_workflow_changes_are_audited_and_removable(people, workflow):
     assert '"actor":"root"' in said[0].canonical
 
 
+def test_a_webhook_is_never_given_back_and_stays(people, workflow):
+    workflow.notify = {"email": True, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+    workflow.save()
+    client, path = as_user(people["root"]), f"/api/v1/workflows/{workflow.pk}/"
+    for response in (
+        client.get(path),
+        client.get("/api/v1/workflows/"),
+        client.patch(path, {"notify": {"email": False}}, content_type="application/json"),
+        client.get(f"/admin/approvals/workflow/{workflow.pk}/change/"),
+    ):
+        assert response.status_code == 200
+        assert "c2VjcmV0" not in response.content.decode()
+    workflow.refresh_from_db()
+    assert workflow.notify == {"email": False, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+
+
 @pytest.mark.parametrize(
-    "change", [{"quorum": 0}, {"expires": 0}, {"hold": "maybe"}, {"notify": []}, {"approvers": ["nobody-of-that-name"]}]
+    "change",
+    [
+        {"quorum": 0},
+        {"notify": {"email": True, "webhook": {}}},
+        {"expires": 0},
+        {"hold": "maybe"},
+        {"notify": []},
+        {"approvers": ["nobody-of-that-name"]},
+    ],
 )
 def test_impossible_workflows_are_refused(people, workflow, change):
     response = as_user(people["root"]).patch(f"/api/v1/workflows/{workflow.pk}/", change, content_type="application/json")
