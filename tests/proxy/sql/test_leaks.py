@@ -44,22 +44,28 @@ def known(database: str) -> Catalog:
     return Catalog.load(read_rows(database))
 
 
-@pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection]:
-    """Inside a transaction that is rolled back."""
-    with psycopg.connect(database, autocommit=True) as found:
-        found.execute("SET statement_timeout = '10s'")
-        found.execute("BEGIN")
+@pytest.fixture(scope="module")
+def shared(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True, prepare_threshold=None) as found:
         yield found
-        if found.info.transaction_status != TransactionStatus.IDLE:
-            found.execute("ROLLBACK")
+
+
+@pytest.fixture
+def connection(shared: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """Inside a transaction that is rolled back, with nothing left of earlier tests."""
+    shared.execute("DISCARD ALL")
+    shared.execute("SET statement_timeout = '10s'")
+    shared.execute("BEGIN")
+    yield shared
+    if shared.info.transaction_status != TransactionStatus.IDLE:
+        shared.execute("ROLLBACK")
 
 
 def run(connection: psycopg.Connection, sql: str, masks: dict | None = None) -> tuple[str, bytes]:
     """SQLSTATE and all that came back, cells masked by their origin."""
     server, seen = connection.pgconn, bytearray()
     notices: list[bytes] = []
-    connection.add_notice_handler(lambda notice: notices.append((notice.message_primary or "").encode()))
+    server.notice_handler = lambda notice: notices.append(notice.error_message)
     result = server.exec_(sql.encode())
     if result.status == ExecStatus.COPY_IN:
         server.put_copy_end()
