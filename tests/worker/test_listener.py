@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import cast
 
 import pytest
 import structlog
@@ -22,8 +23,7 @@ class Talk(asyncio.Protocol):
         self.told: list[events.Event] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
