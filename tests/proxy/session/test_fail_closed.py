@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from proxy import effects as fx
 from proxy import events as ev
-from proxy.session.state import Identity
 from proxy.sql.facts import Analysis, MaskPlan
 from proxy.wire.backend import CommandComplete, DataRow, ParameterStatus, ResultColumn, RowDescription
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
-from tests.proxy.session.playbook import CUSTOMERS, FAILED, HELD, IDLE, IN_BLOCK, MASKED, NOW, Playbook, b64, bundle, one
+from tests.proxy.session.example import CUSTOMERS, HELD, MASKED, NOW, bundle, one
+from tests.proxy.session.playbook import FAILED, IDLE, IN_BLOCK, Playbook
 
 PARSED, BOUND = b"1\0\0\0\x04", b"2\0\0\0\x04"
 FORWARDED = {"server Query", "server Parse", "server Bind", "server Execute"}
@@ -44,56 +44,6 @@ def test_stale_bundle() -> None:
     book.client(SYNC_MESSAGE)
     book.server(IDLE)
     assert book.client(Query(b"select 1"))[-1] == "server Query"
-
-
-def test_unknown_subject_mid_session() -> None:
-    book = Playbook().sign_in()
-    book.environment.bundle = bundle(subjects=[])
-    assert refused(book, Query(b"select 1"), "28000")
-    assert isinstance(book.effects[-1], fx.Close)
-
-
-def test_revoked_key_mid_session() -> None:
-    book = Playbook().sign_in()
-    other = {"id": "k2", "stored_key": b64(b"1" * 32), "server_key": b64(b"2" * 32), "expires": None}
-    scram = {"salt": b64(b"0" * 16), "iterations": 4096, "keys": [other]}
-    book.environment.bundle = bundle(subjects=[{"name": "bot", "kind": "agent", "owner": None, "groups": [], "scram": scram, "oidc": None}])
-    assert refused(book, Query(b"select 1"), "28000")
-
-
-def test_connection_removed_mid_session() -> None:
-    book = Playbook().sign_in()
-    book.environment.bundle = bundle(connections=[])
-    assert refused(book, Query(b"select 1"), "3D000")
-
-
-def test_expired_grant_mid_session() -> None:
-    grant = {"subjects": ["bot"], "groups": [], "connections": ["crm"], "actions": ["select"], "from": None, "until": int(NOW) + 60}
-    book = Playbook(bundle(connection={"default": "deny"}, grants=[grant])).sign_in()
-    assert book.client(Query(b"select 1"))[-1] == "server Query"
-    book.server(CommandComplete("SELECT 1"), IDLE)
-    book.now = NOW + 61
-    assert refused(book, Query(b"select 1"), "28000")
-
-
-def test_expired_token_mid_session() -> None:
-    book = Playbook().sign_in()
-    book.session._state.identity = Identity("bot", "agent", "https://id", expires_at=int(NOW) + 60)
-    assert book.client(Query(b"select 1"))[-1] == "server Query"
-    book.server(CommandComplete("SELECT 1"), IDLE)
-    book.now = NOW + 60
-    assert refused(book, Query(b"select 1"), "28000")
-
-
-def test_revocation_bites_at_the_next_execute_of_a_prepared_statement() -> None:
-    book = Playbook().sign_in()
-    book.client(Parse(b"s", b"select 1"), Bind(b"", b"s"), Execute(b""), SYNC_MESSAGE)
-    book.server(PARSED, BOUND, CommandComplete("SELECT 1"), IDLE)
-    deny = {"name": "no", "when": {"actions": ["select"]}, "then": "deny", "workflow": None, "message": None, "shadow": False}
-    book.environment.bundle = bundle(rules=[deny])
-    words = book.client(Bind(b"", b"s"), Execute(b""), SYNC_MESSAGE)
-    assert "server Execute" not in words
-    assert [r["decision"] for r in book.records("statement.intended")] == ["allow", "deny"]
 
 
 def test_unparseable_sql() -> None:
@@ -218,23 +168,6 @@ def test_unknown_relations_are_looked_up_once() -> None:
     book.analyses["q"] = Analysis(book.analyses["q"].statements, unknown_relations=frozenset({"t"}))
     assert book.client(Query(b"q"))[-1] == "server Query"
     assert sum(isinstance(e, fx.RefreshCatalog) for e in book.effects) == 1
-
-
-def test_a_sql_prepared_statement_after_masks_changed() -> None:
-    prepare, execute = one("prepare", actions={"prepare", "select"}), one("prepare", runs_prepared=True)
-    book = masked({"prepare": prepare, "execute": execute})
-    book.client(Query(b"prepare"))
-    book.server(CommandComplete("PREPARE"), IDLE)
-    book.environment.bundle = bundle(masking=[{"name": "n", "columns": ["crm.customers.name"], "method": {"name": "redact"}}])
-    assert refused(book, Query(b"execute"))
-
-
-def test_a_cursor_declared_before_masks_changed() -> None:
-    book = masked({"declare": one("cursor", actions={"cursor", "select"}), "fetch": one("cursor")})
-    book.client(Query(b"declare"))
-    book.server(CommandComplete("DECLARE CURSOR"), IDLE)
-    book.environment.bundle = bundle(masking=[{"name": "n", "columns": ["crm.customers.name"], "method": {"name": "redact"}}])
-    assert refused(book, Query(b"fetch"))
 
 
 def test_function_call() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from proxy.session.gate import names_matter
-from tests.proxy.session.playbook import MASKED, bundle
+from tests.proxy.session.example import MASKED, bundle
 
 RULE = {"name": "r", "then": "deny", "workflow": None, "message": None, "shadow": False}
 

@@ -7,7 +7,8 @@ from proxy import events as ev
 from proxy.sql.facts import MaskPlan
 from proxy.wire.backend import CommandComplete, ErrorFields
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
-from tests.proxy.session.playbook import HELD, IDLE, IN_BLOCK, MASKED, NOW, Playbook, bundle, error, one, rule
+from tests.proxy.session.example import HELD, MASKED, NOW, bundle, one, rule
+from tests.proxy.session.playbook import IDLE, IN_BLOCK, Playbook, error
 
 DELETE = {"delete": one("delete", writes=frozenset({"crm.orders"}))}
 PARSED, BOUND = b"1\0\0\0\x04", b"2\0\0\0\x04"
@@ -43,38 +44,6 @@ def test_a_held_query_runs_once_it_is_approved() -> None:
     assert book.records("statement.intended")[0]["approval"] == "r1"
     assert book.server(CommandComplete("DELETE 1"), IDLE)[0] == "record statement.completed ok"
     assert book.client(query) == ["RequestApproval"]  # once is once
-
-
-def test_what_the_approver_is_told() -> None:
-    book = held()
-    book.client(Parse(b"", b"delete", (20, 0)), Bind(b"", b"", (1, 0), (b"\0\0\0\0\0\0\0\x07", b"x")), Execute(b""), SYNC_MESSAGE)
-    told = request(book)
-    assert told["parameters"] == [{"n": 1, "oid": 20, "text": "7"}, {"n": 2, "oid": 0, "text": "x"}]
-    assert (told["sql"], told["subject"], told["connection"], told["workflow"]) == ("delete", "bot", "crm", "owners")
-    assert (told["relations"], told["actions"], told["in_transaction"]) == (["crm.orders"], ["delete"], False)
-    assert set(told) == {
-        "binding", "workflow", "subject", "issuer", "connection", "database", "session", "statement", "decision", "sql", "parameters",
-        "actions", "relations", "reason", "rules", "masked", "bundle", "in_transaction", "client", "application", "run",
-    }  # fmt: skip
-
-
-def test_the_binding_covers_text_and_parameters() -> None:
-    bindings = set()
-    for value in (b"7", b"8", None):
-        book = held()
-        book.client(Parse(b"", b"delete"), Bind(b"", b"", (), (value,)), Execute(b""), SYNC_MESSAGE)
-        bindings.add(request(book)["binding"])
-    for _ in range(2):
-        book = held()
-        book.client(Query(b"delete"))
-        bindings.add(request(book)["binding"])
-    assert len(bindings) == 4
-
-
-def test_binary_values_of_unknown_types_are_shown_in_hexadecimal() -> None:
-    book = held()
-    book.client(Parse(b"", b"delete"), Bind(b"", b"", (1,), (b"\x01\x02",)), Execute(b""), SYNC_MESSAGE)
-    assert request(book)["parameters"][0]["text"] == "\\x0102"
 
 
 def test_rejected_expired_and_the_rest() -> None:
@@ -231,18 +200,3 @@ def test_fetching_on_from_an_approved_portal_needs_no_second_approval() -> None:
     book.give(ev.ApprovalAnswered("r1", "consumed"))
     book.server(PARSED, BOUND, b"s\0\0\0\x04")
     assert book.client(Execute(b"", 1), SYNC_MESSAGE) == ["record statement.intended approve", "server Execute", "server Sync"]
-
-
-def test_what_needs_approval_cannot_be_prepared_in_sql() -> None:
-    prepare = one("prepare", actions={"prepare", "delete"})
-    book = held({"prepare p as delete": prepare})
-    assert "client ErrorResponse TG003" in book.client(Query(b"prepare p as delete"))
-
-
-def test_sql_execute_cannot_run_what_needs_approval() -> None:
-    execute = one("prepare", runs_prepared=True)
-    book = held({**DELETE, "execute s": execute})
-    book.client(Parse(b"s", b"delete"), SYNC_MESSAGE)  # a Parse runs nothing and is not held
-    book.server(PARSED, IDLE)
-    assert "client ErrorResponse TG003" in book.client(Query(b"execute s"))
-    assert b"execute s" not in book.sent()

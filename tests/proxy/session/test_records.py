@@ -4,7 +4,8 @@ from proxy import events as ev
 from proxy.session.records import run_in
 from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
-from tests.proxy.session.playbook import IDLE, Playbook, one
+from tests.proxy.session.example import one
+from tests.proxy.session.playbook import IDLE, Playbook
 
 INTENDED = {
     "session", "statement", "subject", "issuer", "connection", "database", "client", "application", "run", "protocol", "actions",

@@ -4,15 +4,8 @@ from proxy import effects as fx
 from proxy.sql.facts import MaskPlan
 from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ResultColumn, RowDescription
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Describe, Execute, Parse, Query
-from tests.proxy.session.playbook import (
-    CUSTOMERS,
-    IDLE,
-    MASKED,
-    Playbook,
-    bundle,
-    error,
-    one,
-)
+from tests.proxy.session.example import CUSTOMERS, MASKED, bundle, one
+from tests.proxy.session.playbook import IDLE, Playbook, error
 
 ALLOWED = ["record statement.intended allow", "server Query"]
 PARSED, BOUND, CLOSED, NO_DATA = b"1\0\0\0\x04", b"2\0\0\0\x04", b"3\0\0\0\x04", b"n\0\0\0\x04"

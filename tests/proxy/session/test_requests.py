@@ -3,16 +3,8 @@
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import CommandComplete, DataRow
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Describe, Execute, Parse, Query
-from tests.proxy.session.playbook import (
-    IDLE,
-    MASKED,
-    PROBE_ANSWER,
-    Playbook,
-    bundle,
-    error,
-    one,
-    rule,
-)
+from tests.proxy.session.example import MASKED, bundle, one, rule
+from tests.proxy.session.playbook import IDLE, PROBE_ANSWER, Playbook, error
 
 NO_DROP = {"rules": [rule("drop", "deny")]}
 DROP = {"drop table t": one("drop", writes=frozenset({"t"}))}

@@ -4,11 +4,7 @@ from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import Query
-from tests.proxy.session.playbook import (
-    IDLE,
-    Playbook,
-    error,
-)
+from tests.proxy.session.playbook import IDLE, Playbook, error
 
 
 def test_cancel_goes_to_the_server_with_its_own_key() -> None:

@@ -9,7 +9,8 @@ from proxy import events as ev
 from proxy.wire import backend, scram
 from proxy.wire.backend import ErrorFields
 from proxy.wire.frontend import CancelRequest, PasswordMessage, SASLInitialResponse, StartupMessage
-from tests.proxy.session.playbook import NOW, Playbook, bundle, prove
+from tests.proxy.session.example import NOW, bundle
+from tests.proxy.session.playbook import Playbook, prove
 
 SSL, GSS = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
 HELLO = StartupMessage(3 << 16, {"user": "bot", "database": "crm"})

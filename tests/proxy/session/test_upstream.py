@@ -9,7 +9,8 @@ from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, Para
 from proxy.wire.frontend import StartupMessage, decode_startup
 from proxy.wire.md5 import md5_password
 from proxy.wire.scram import ScramServer, Verifier, derive
-from tests.proxy.session.playbook import IDLE, Playbook, bundle, error, prove
+from tests.proxy.session.example import bundle
+from tests.proxy.session.playbook import IDLE, Playbook, error, prove
 
 OK = Authentication(backend.AUTH_OK)
 SALT = b"s" * 16
