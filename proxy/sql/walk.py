@@ -6,10 +6,10 @@ here are read; any other one makes the statement unanalyzable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from proxy.sql import changes, from_clause
+from proxy.sql import changes, expressions, from_clause
 from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.functions import Verdict, judge
 from proxy.sql.parser import Node
@@ -35,18 +35,6 @@ VALUE = "value"  # flows into some value
 PREDICATE = "predicate"  # decides which rows there are, or their order
 LOOKUP = "lookup"  # `column = constant`, one of the outermost WHERE's conditions
 WRITE = "write"  # is assigned
-
-# Expression nodes without names of their own: all they need is that their parts are read.
-_PLAIN = frozenset({
-    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
-    "A_Indices", "RowExpr", "CollateClause", "TypeName", "SQLValueFunction", "XmlExpr", "XmlSerialize", "NamedArgExpr", "GroupingFunc",
-    "GroupingSet", "SortBy", "WindowDef", "List", "String", "Integer", "Float", "Boolean", "BitString", "SetToDefault", "CurrentOfExpr",
-    "MultiAssignRef", "ResTarget", "JsonFuncExpr", "JsonValueExpr", "JsonOutput", "JsonFormat", "JsonReturning", "JsonObjectConstructor",
-    "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonObjectAgg", "JsonArrayAgg", "JsonAggConstructor", "JsonKeyValue",
-    "JsonParseExpr", "JsonScalarExpr", "JsonSerializeExpr", "JsonIsPredicate", "JsonArgument", "JsonBehavior", "JsonTablePathSpec",
-    "JsonTableColumn", "MergeSupportFunc", "RangeTableFuncCol", "A_Star",
-})  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -175,9 +163,9 @@ class Reader:
         longer = left[len(merged) :] + right[len(merged) :]  # an expanded row of unknown width is among them
         merged += [replace(out, plain=None, use=None) for out in longer]
         if not node.get("all"):
-            self._all(merged, PREDICATE)
+            self.all_of(merged, PREDICATE)
         for sort in node.get("sortClause", ()):
-            self._all(merged, PREDICATE)
+            self.all_of(merged, PREDICATE)
             self.expression(sort, Scope(base, from_clause.item_of(merged)), PREDICATE)
         return merged
 
@@ -208,7 +196,7 @@ class Reader:
             if part:
                 self._by_output(part, outs, scope)
             else:
-                self._all(outs, PREDICATE)
+                self.all_of(outs, PREDICATE)
         for window in node.get("windowClause", ()):
             self.expression(window, scope, PREDICATE)
         return outs
@@ -226,7 +214,7 @@ class Reader:
             return
         parts = clause["BoolExpr"]["args"] if clause.get("BoolExpr", {}).get("boolop") == "AND_EXPR" else [clause]
         for part in parts:
-            column = _lookup(part) if top else None
+            column = expressions.looked_up(part) if top else None
             if column is not None and "=" not in (self.catalog.operators if self.catalog else {}):
                 self._column(column, scope, LOOKUP)
             else:
@@ -277,17 +265,18 @@ class Reader:
         if "ival" in node.get("A_Const", {}):
             number = node["A_Const"]["ival"].get("ival", 0)
             known = 0 < number <= len(outs) and all(out.name for out in outs)
-            self._all(outs[number - 1 : number] if known else outs, PREDICATE)
+            self.all_of(outs[number - 1 : number] if known else outs, PREDICATE)
         elif "ColumnRef" in node and len(node["ColumnRef"]["fields"]) == 1 and "String" in node["ColumnRef"]["fields"][0]:
             name = node["ColumnRef"]["fields"][0]["String"]["sval"]
             named = [out for out in outs if out.name == name]
-            self._all(named, PREDICATE)
+            self.all_of(named, PREDICATE)
             if not named or any(out.name == name for out in scope.item.columns):
                 self._column(node["ColumnRef"], scope, PREDICATE)
         else:
             self.expression(part, scope, PREDICATE)
 
-    def _all(self, outs: Iterable[Out], context: str) -> None:
+    def all_of(self, outs: Iterable[Out], context: str) -> None:
+        """Note that all these output columns are referred to."""
         self.refer(Found(tuple(outs)), context)
 
     # -- expressions
@@ -305,10 +294,12 @@ class Reader:
         return NOTHING.union(*(self.expression(part, scope, context) for part in node.values() if isinstance(part, dict | list)))
 
     def _node(self, kind: str, fields: Node, scope: Scope, context: str) -> Sources:
-        special = _SPECIAL.get(kind)
+        if kind == "ColumnRef":
+            return self._column(fields, scope, context)
+        special = expressions.READERS.get(kind)
         if special is not None:
             return special(self, fields, scope, context)
-        if kind not in _PLAIN:
+        if kind not in expressions.PLAIN:
             self.fail(f"{kind} is not known inside an expression")
         return NOTHING.union(*(self.expression(part, scope, context) for part in fields.values() if isinstance(part, dict | list)))
 
@@ -342,12 +333,6 @@ class Reader:
         # The name of nothing that is visible: whatever there is could be meant.
         return [entry for level in scope.levels() for entry in level.item.entries]
 
-    def _indirection(self, fields: Node, scope: Scope, context: str) -> Sources:
-        for part in fields["indirection"]:
-            if "String" in part:
-                self.attribute(part["String"]["sval"])
-        return self.expression(fields["arg"], scope, context) | self.expression(fields["indirection"], scope, context)
-
     def attribute(self, name: str) -> None:
         """``value.name`` calls the function of that name where there is no such field (manual, 38.5.3)."""
         known = self.catalog is not None and (name in self.catalog.builtins or self.catalog.functions_named([name], self.search_path))
@@ -356,55 +341,6 @@ class Reader:
 
     def call(self, parts: Sequence[str], arguments: int) -> None:
         self.calls += judge(parts, arguments, self.catalog, self.search_path, self.trusted)
-
-    def _function(self, fields: Node, scope: Scope, context: str) -> Sources:
-        name = [part["String"]["sval"] for part in fields["funcname"]]
-        arguments = fields.get("args", [])
-        within = fields.get("agg_order", []) if fields.get("agg_within_group") else []
-        self.call(name, len(arguments) + len(within))
-        if name[-1] == "set_config":
-            self.setting_calls.append(fields)
-        aggregate = self.in_aggregate
-        self.in_aggregate = aggregate or ("over" not in fields and self._is_aggregate(name))
-        sources = self.expression(arguments, scope, context)
-        # ``column(item)`` means ``item.column``: its argument is a whole row then, and was read as one.
-        for part in ("agg_order", "agg_filter", "over"):
-            sources |= self.expression(fields.get(part), scope, PREDICATE)
-        self.in_aggregate = aggregate
-        return sources
-
-    def _is_aggregate(self, name: Sequence[str]) -> bool:
-        if self.catalog is None:
-            return False
-        own = self.catalog.functions_named(name, self.search_path)
-        return self.catalog.builtins.get(name[-1]) == "a" or any(function.kind == "a" for function in own)
-
-    def _operator(self, fields: Node, scope: Scope, context: str) -> Sources:
-        name = fields.get("name", [{}])[-1].get("String", {}).get("sval", "")
-        for oid in (self.catalog.operators.get(name, ()) if self.catalog else ()):
-            self._implicit(oid)
-        return self.expression(fields.get("lexpr"), scope, context) | self.expression(fields.get("rexpr"), scope, context)
-
-    def _cast(self, fields: Node, scope: Scope, context: str) -> Sources:
-        name = fields["typeName"].get("names", [{}])[-1].get("String", {}).get("sval", "")
-        for oid in (self.catalog.casts.get(name, ()) if self.catalog else ()):
-            self._implicit(oid)
-        return self.expression(fields.get("arg"), scope, context)
-
-    def _implicit(self, oid: int) -> None:
-        function = self.catalog.functions.get(oid) if self.catalog else None
-        if function is not None:
-            self.call([function.schema, function.name], function.arguments)
-
-    def _sub_query(self, fields: Node, scope: Scope, context: str) -> Sources:
-        sources = self.expression(fields.get("testexpr"), scope, PREDICATE)
-        outs = self.statement_in(fields["subselect"], scope)
-        if context == PREDICATE or fields.get("testexpr") or fields.get("subLinkType") == "EXISTS_SUBLINK":
-            self._all(outs, PREDICATE)
-        return sources.union(*(out.sources for out in outs))
-
-    def _select_here(self, fields: Node, scope: Scope, context: str) -> Sources:
-        return NOTHING.union(*(out.sources for out in self.query(fields, scope)))
 
     def body(self, wrapped: Node) -> None:
         """One statement of a function's parsed body."""
@@ -458,29 +394,5 @@ class Reader:
             if relation is not None and column is not None:
                 yield (oid, attnum), f"{relation.full_name}.{column.name}"
 
-
-def _lookup(node: Node) -> Node | None:
-    """The ColumnRef of ``column = constant`` (either way round), where the constant is one or a parameter."""
-    fields = node.get("A_Expr", {})
-    if fields.get("kind") != "AEXPR_OP" or [part["String"]["sval"] for part in fields.get("name", ())] != ["="]:
-        return None
-    for one, other in (("lexpr", "rexpr"), ("rexpr", "lexpr")):
-        ref: Node | None = fields.get(one, {}).get("ColumnRef")
-        value = fields.get(other, {})
-        value = value["TypeCast"]["arg"] if "TypeCast" in value else value
-        if ref is not None and "A_Star" not in ref["fields"][-1] and ("A_Const" in value or "ParamRef" in value):
-            return ref
-    return None
-
-
-_SPECIAL: dict[str, Callable[[Reader, Node, Scope, str], Sources]] = {
-    "ColumnRef": Reader._column,
-    "A_Indirection": Reader._indirection,
-    "FuncCall": Reader._function,
-    "A_Expr": Reader._operator,
-    "TypeCast": Reader._cast,
-    "SubLink": Reader._sub_query,
-    "SelectStmt": Reader._select_here,
-}
 
 __all__ = ["LOOKUP", "OUTPUT", "PREDICATE", "VALUE", "WRITE", "Qualified", "Reader", "Reference"]

@@ -1,0 +1,122 @@
+"""Expression nodes that mean more than their parts: functions, operators, casts, sub-queries, field selections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from proxy.sql.parser import Node
+from proxy.sql.scope import NOTHING, Scope, Sources
+
+if TYPE_CHECKING:
+    from proxy.sql.walk import Reader
+
+# Expression nodes without names of their own: all they need is that their parts are read.
+PLAIN = frozenset({
+    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
+    "A_Indices", "RowExpr", "CollateClause", "TypeName", "SQLValueFunction", "XmlExpr", "XmlSerialize", "NamedArgExpr", "GroupingFunc",
+    "GroupingSet", "WindowDef", "List", "String", "Integer", "Float", "Boolean", "BitString", "SetToDefault", "CurrentOfExpr",
+    "MultiAssignRef", "ResTarget", "JsonFuncExpr", "JsonValueExpr", "JsonOutput", "JsonFormat", "JsonReturning", "JsonObjectConstructor",
+    "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonObjectAgg", "JsonArrayAgg", "JsonAggConstructor", "JsonKeyValue",
+    "JsonParseExpr", "JsonScalarExpr", "JsonSerializeExpr", "JsonIsPredicate", "JsonArgument", "JsonBehavior", "JsonTablePathSpec",
+    "JsonTableColumn", "MergeSupportFunc", "RangeTableFuncCol", "A_Star",
+})  # fmt: skip
+
+
+def _indirection(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    for part in fields["indirection"]:
+        if "String" in part:
+            reader.attribute(part["String"]["sval"])
+    return reader.expression(fields["arg"], scope, context) | reader.expression(fields["indirection"], scope, context)
+
+
+def _function(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    name = [part["String"]["sval"] for part in fields["funcname"]]
+    arguments = fields.get("args", [])
+    within = fields.get("agg_order", []) if fields.get("agg_within_group") else []
+    reader.call(name, len(arguments) + len(within))
+    if name[-1] == "set_config":
+        reader.setting_calls.append(fields)
+    aggregate = reader.in_aggregate
+    reader.in_aggregate = aggregate or ("over" not in fields and _is_aggregate(reader, name))
+    sources = reader.expression(arguments, scope, context)
+    # ``column(item)`` means ``item.column``: its argument is a whole row then, and was read as one.
+    for part in ("agg_order", "agg_filter", "over"):
+        sources |= reader.expression(fields.get(part), scope, "predicate")
+    reader.in_aggregate = aggregate
+    return sources
+
+
+def _is_aggregate(reader: Reader, name: Sequence[str]) -> bool:
+    if reader.catalog is None:
+        return False
+    own = reader.catalog.functions_named(name, reader.search_path)
+    return reader.catalog.builtins.get(name[-1]) == "a" or any(function.kind == "a" for function in own)
+
+
+def _operator(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    _operate(reader, fields.get("name"))
+    return reader.expression(fields.get("lexpr"), scope, context) | reader.expression(fields.get("rexpr"), scope, context)
+
+
+def _sort(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    _operate(reader, fields.get("useOp"))
+    return reader.expression(fields.get("node"), scope, context)
+
+
+def _operate(reader: Reader, name: Sequence[Node] | None) -> None:
+    """An operator calls its function; one that is not PostgreSQL's own is judged like any other call."""
+    symbol = name[-1].get("String", {}).get("sval", "") if name else ""
+    for oid in (reader.catalog.operators.get(symbol, ()) if reader.catalog else ()):
+        _implicit(reader, oid)
+
+
+def _cast(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    name = fields["typeName"].get("names", [{}])[-1].get("String", {}).get("sval", "")
+    for oid in (reader.catalog.casts.get(name, ()) if reader.catalog else ()):
+        _implicit(reader, oid)
+    return reader.expression(fields.get("arg"), scope, context)
+
+
+def _implicit(reader: Reader, oid: int) -> None:
+    function = reader.catalog.functions.get(oid) if reader.catalog else None
+    if function is not None:
+        reader.call([function.schema, function.name], function.arguments)
+
+
+def _sub_query(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    _operate(reader, fields.get("operName"))
+    sources = reader.expression(fields.get("testexpr"), scope, "predicate")
+    outs = reader.statement_in(fields["subselect"], scope)
+    if context == "predicate" or fields.get("testexpr") or fields.get("subLinkType") == "EXISTS_SUBLINK":
+        reader.all_of(outs, "predicate")
+    return sources.union(*(out.sources for out in outs))
+
+
+def _select_here(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    return NOTHING.union(*(out.sources for out in reader.query(fields, scope)))
+
+
+READERS: dict[str, Callable[[Reader, Node, Scope, str], Sources]] = {
+    "A_Indirection": _indirection,
+    "FuncCall": _function,
+    "A_Expr": _operator,
+    "TypeCast": _cast,
+    "SortBy": _sort,
+    "SubLink": _sub_query,
+    "SelectStmt": _select_here,
+}
+
+
+def looked_up(node: Node) -> Node | None:
+    """The ColumnRef of ``column = constant`` (either way round), where the constant is one or a parameter."""
+    fields = node.get("A_Expr", {})
+    if fields.get("kind") != "AEXPR_OP" or [part["String"]["sval"] for part in fields.get("name", ())] != ["="]:
+        return None
+    for one, other in (("lexpr", "rexpr"), ("rexpr", "lexpr")):
+        ref: Node | None = fields.get(one, {}).get("ColumnRef")
+        value = fields.get(other, {})
+        value = value["TypeCast"]["arg"] if "TypeCast" in value else value
+        if ref is not None and "A_Star" not in ref["fields"][-1] and ("A_Const" in value or "ParamRef" in value):
+            return ref
+    return None
