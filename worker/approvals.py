@@ -37,7 +37,7 @@ TASK = "approvals.request"
 PUBLISH_SECONDS = 3.0
 POLL_SECONDS = 5.0
 _HINT_SECONDS = 1.0
-_ARRIVAL_SECONDS = 1.0  # how long the notice to the client waits for the request's link
+_ARRIVAL_SECONDS = 4.0  # how long the notice to the client waits for the request's link; usually a fraction of a second
 _MARGIN_SECONDS = 1.0  # following ends this much before the core stops waiting
 _OUTCOMES = {"REJECTED": "rejected", "EXPIRED": "expired", "CANCELLED": "cancelled"}
 
@@ -220,7 +220,7 @@ class Approvals:
                     response = await self._control.get(f"approvals/{request_id}")
                     if response.status_code == 200:
                         return _Standing(url=decode(response, _Standing).url)
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.15)
         return _Standing()
 
     async def _follow(self, waiting: Waiting, binding: str, deadline: float) -> None:
