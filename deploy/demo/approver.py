@@ -20,12 +20,12 @@ class Mailbox:
         self.directory = directory
         self._seen = {message["Message-ID"] for message in self._messages()}
 
-    def next(self, to: str, seconds: float = 30) -> EmailMessage:
-        """The next e-mail to an address. Raises TimeoutError."""
+    def next(self, to: str, containing: str = "", seconds: float = 30) -> EmailMessage:
+        """The next e-mail to an address whose text holds `containing`; others are passed over. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for message in self._messages():
-                if message["Message-ID"] not in self._seen and to in message["To"]:
+                if message["Message-ID"] not in self._seen and to in message["To"] and containing in text_of(message):
                     self._seen.add(message["Message-ID"])
                     return message
             time.sleep(0.05)
@@ -78,7 +78,10 @@ class Approver:
         done.raise_for_status()
         return readable(done.text)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Approver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
 

@@ -116,7 +116,7 @@ def held(stage: Stage) -> None:
 
     def delete() -> None:
         with psycopg.connect(stage.agent, autocommit=True) as connection:
-            connection.add_notice_handler(lambda notice: outcome.append(f"NOTICE: {notice.message_primary}"))
+            connection.add_notice_handler(lambda notice: outcome.append(f"NOTICE: {notice.message_primary}\nHINT: {notice.message_hint}"))
             try:
                 outcome.append(connection.execute("DELETE FROM crm.orders WHERE id = %s", (7,)).statusmessage or "")
             except psycopg.Error as error:
@@ -129,14 +129,13 @@ def held(stage: Stage) -> None:
     stage.story.note("an e-mail arrives:")
     stage.story.came_back(f"To: {message['To']}\nSubject: {message['Subject']}\n{text_of(message)}")
     stage.story.check("the order is still there", stage.truth("SELECT count(*) FROM crm.orders WHERE id = 7") == [(1,)])
-    approver = Approver(link_in(message))
-    stage.story.sent("dana ", f"GET {approver.link[:60]}…")
-    page = approver.look()
-    stage.story.came_back(page)
-    stage.story.check("the page shows the statement and its parameter", "DELETE FROM crm.orders WHERE id = $1" in page and "7" in page)
-    stage.story.sent("dana ", "POST approve, “fine, it was a test order”")
-    approver.answer("approve", "fine, it was a test order")
-    approver.close()
+    with Approver(link_in(message)) as approver:
+        stage.story.sent("dana ", f"GET {approver.link[:60]}…")
+        page = approver.look()
+        stage.story.came_back(page)
+        stage.story.check("the page shows the statement and its parameter", "DELETE FROM crm.orders WHERE id = $1" in page and "7" in page)
+        stage.story.sent("dana ", "POST approve, “fine, it was a test order”")
+        approver.answer("approve", "fine, it was a test order")
     agent.join(60)
     stage.story.came_back("\n".join(outcome))
     stage.story.check("the agent's DELETE returned", bool(outcome) and outcome[-1] == "DELETE 1")

@@ -78,6 +78,7 @@ class Stack:
     # --- life -----------------------------------------------------------------------------------------------------------
 
     def start(self) -> "Stack":
+        self.ready_file.unlink(missing_ok=True)  # one that was killed left it behind
         self.process.start()
         self.process.wait_ready(self.ready_file.exists, 90)
         self.ready = json.loads(self.ready_file.read_text())
@@ -102,7 +103,8 @@ class Stack:
     def child(self, name: str) -> psutil.Process:
         """The process that a child's guard runs: control-database, broker, web, celery, beat or worker."""
         for guard in self.supervisor.children():
-            if name in guard.cmdline() and guard.children():
+            command = guard.cmdline()
+            if "--name" in command and command[command.index("--name") + 1] == name and guard.children():
                 return guard.children()[0]
         raise LookupError(f"the stack has no running child {name}")
 
@@ -213,7 +215,7 @@ class Running:
         self.notices: list[str] = []
         self._tag = ""
         self._error: BaseException | None = None
-        self.connection.add_notice_handler(lambda notice: self.notices.append(notice.message_primary or ""))
+        self.connection.add_notice_handler(lambda notice: self.notices.append(f"{notice.message_primary} {notice.message_hint}"))
         self._thread = threading.Thread(target=self._run, args=(statement, parameters))
         self._thread.start()
 
