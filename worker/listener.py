@@ -21,6 +21,10 @@ class Listener:
         self._address, self._make, self._open = address, make, open_
         self._server: asyncio.Server | None = None
 
+    @property
+    def accepting(self) -> bool:
+        return self._server is not None and self._server.is_serving()
+
     async def start(self) -> None:
         """Raises: OSError."""
         self._server = await asyncio.get_running_loop().create_server(

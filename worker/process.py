@@ -180,7 +180,7 @@ class Process:
     # -- what is told ---------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
-        ready = self._bundles.fresh(time.time()) and not self._environment.draining
+        ready = self._listener.accepting and self._bundles.fresh(time.time()) and not self._environment.draining
         own = self._environment.sessions - self._others
         self._channel.send(Status(ready, dict(own)))
         self._metrics.ready.set(ready)

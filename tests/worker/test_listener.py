@@ -58,7 +58,9 @@ def test_a_drain_tells_everybody_and_drops_who_stays(stubborn: bool) -> None:
         await until(lambda: open_)
         (talk,) = open_
         began = asyncio.get_running_loop().time()
+        assert listener.accepting
         await listener.drain(0.5)
+        assert not listener.accepting
         assert talk.told == [events.Drain()]
         assert not open_
         assert (asyncio.get_running_loop().time() - began >= 0.4) is stubborn
