@@ -43,13 +43,13 @@ def _execute(relay: Relay, prospect: Prospect, portal: Portal, expected: Expecte
 def _needs_origins(prospect: Prospect) -> bool:
     """Whether cells may have to be masked by where they come from.
 
-    So says the plan ``result``; a statement masked at the scan may still return its target's columns (INSERT … SELECT …
-    RETURNING); and of the rows of a cursor or of what EXECUTE runs the plan knows nothing.
+    Whatever the plan says: a statement masked at the scan may still return its target's columns (INSERT … SELECT …
+    RETURNING), of the rows of a cursor or of what EXECUTE runs the plan knows nothing, and another session may have
+    changed the tables since it was made.
     """
-    plan, statements = prospect.analysis.plan, prospect.analysis.statements
-    if plan.kind in ("result", "scan"):
-        return True
-    return bool(prospect.context.masks.by_column) and any(f.runs_prepared or "cursor" in f.actions for f in statements)
+    if not prospect.context.masks.by_column:
+        return False
+    return any(f.reads or f.writes or f.runs_prepared or "cursor" in f.actions for f in prospect.analysis.statements)
 
 
 def _will_be_described(relay: Relay, portal: Portal) -> bool:

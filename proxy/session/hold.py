@@ -17,11 +17,12 @@ from proxy.session import approval, forward, gate, standing
 from proxy.session.approval import Hold
 from proxy.session.gate import Prospect
 from proxy.session.state import EndSession
+from proxy.sql.facts import Analysis
 from proxy.wire.backend import notice_response
 from proxy.wire.frontend import FLUSH_MESSAGE
 
 if TYPE_CHECKING:
-    from proxy.session.relay import Relay
+    from proxy.session.relay import Examined, Relay
 
 QUEUE_LIMIT = 1 << 20  # bytes that a client may pipeline behind a held statement
 
@@ -117,9 +118,20 @@ class Holder:
         prospect = hold.prospect
         if refusal := standing.check(relay.state):
             self._end(relay, hold, refusal, "refused")
-            return
-        context = relay.gate.context()
-        if context.key != prospect.context.key or (context.names_matter and relay.names.path is None):
+        elif prospect.portal is not None:
+            self._run_now(relay, hold, prospect.analysis)  # its names were bound when the portal was made
+        else:
+            relay.examine(relay.gate.encode(prospect.text), lambda result: self._run_examined(relay, hold, result))
+
+    def _run_examined(self, relay: Relay, hold: Hold, result: Examined | Refusal) -> None:
+        if isinstance(result, Refusal):
+            self._end(relay, hold, result, "refused")
+        else:
+            self._run_now(relay, hold, result.analysis)
+
+    def _run_now(self, relay: Relay, hold: Hold, analysis: Analysis) -> None:
+        prospect, context = hold.prospect, relay.gate.context()
+        if analysis != prospect.analysis or context.masks.digest != prospect.context.masks.digest:
             reason = "what the statement means changed while it waited for approval"
             self._end(relay, hold, errors.undecidable(reason, decision=prospect.decision_id, hint="Run it again."), "refused")
             return

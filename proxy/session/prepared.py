@@ -14,7 +14,10 @@ AnalysisKey = tuple[object, ...]
 
 @dataclass(slots=True, eq=False)
 class Prepared:
-    """``forwarded`` is the text that the server has; ``key`` names what the analysis depended on."""
+    """``forwarded`` is the text that the server has; ``key`` names what the analysis depended on.
+
+    Where that changes, another one takes its place; portals go on with the one that they were made from.
+    """
 
     name: bytes
     sql: bytes
@@ -37,6 +40,7 @@ class Portal:
     prepared: Prepared
     bind: Bind
     batch: int
+    mask_digest: str = ""  # of the masks in force when it was made
     description: bytes | None = None
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 

@@ -161,6 +161,12 @@ class Relay:
         else:
             then(examined)
 
+    def is_current(self, prepared: Prepared) -> bool:
+        """Whether what a prepared statement was analysed under is for certain in force."""
+        context = self.gate.context()
+        certain = not context.names_matter or (self.names.path is not None and not self.gate.catalog_changed)
+        return certain and prepared.key == context.key
+
     def when_names_known(self, then: Callable[[], None]) -> None:
         """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more."""
         self._when_names_known(then, frozenset())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from proxy import errors
 from proxy.errors import Refusal
@@ -139,11 +140,11 @@ def on_bind(relay: Relay, body: bytes) -> None:
         relay.refuse(Refusal("26000", said), simple=False)
         return
 
-    def fresh(refusal: Refusal | None) -> None:
-        if refusal is not None:
-            relay.refuse(refusal, simple=False)
+    def fresh(result: Prepared | Refusal) -> None:
+        if isinstance(result, Refusal):
+            relay.refuse(result, simple=False)
         else:
-            _bind(relay, prepared, bind, message)
+            _bind(relay, result, bind, message)
 
     freshen(relay, prepared, fresh)
 
@@ -151,17 +152,18 @@ def on_bind(relay: Relay, body: bytes) -> None:
 def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:
     relay.outbox.server.add(message)
     undo = Undo(relay.portals, bind.portal, relay.portals.get(bind.portal))
-    relay.portals[bind.portal] = Portal(prepared, bind, relay.batch)
+    relay.portals[bind.portal] = Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest)
     plan = prepared.analysis.plan
     relay.expect(Expected(Kind.BIND, undo=undo, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"))
 
 
-def freshen(relay: Relay, prepared: Prepared, then: Callable[[Refusal | None], None]) -> None:
-    """See that a prepared statement's analysis holds under the context in force; ``then`` gets why it does not."""
-    context = relay.gate.context()
-    certain = not context.names_matter or (relay.names.path is not None and not relay.gate.catalog_changed)
-    if certain and prepared.key == context.key:
-        then(None)
+def freshen(relay: Relay, prepared: Prepared, then: Callable[[Prepared | Refusal], None]) -> None:
+    """The prepared statement as the server will plan it now, under the context in force; ``then`` gets it, or why it cannot be.
+
+    Portals keep the one that they were made from: a server binds a portal's names when the portal is made.
+    """
+    if relay.is_current(prepared):
+        then(prepared)
         return
 
     def examined(result: Examined | Refusal) -> None:
@@ -176,8 +178,12 @@ def freshen(relay: Relay, prepared: Prepared, then: Callable[[Refusal | None], N
             reason = "masks, tables or names changed since the statement was prepared"
             then(errors.undecidable(reason, hint="Prepare it again."))
             return
-        prepared.analysis, prepared.key = result.analysis, result.context.key
-        then(None)
+        # What a Describe told before says nothing about the columns of what the names mean now.
+        known = prepared if prepared.key == result.context.key else replace(prepared, inferred=(), description=None)
+        current = replace(known, analysis=result.analysis, key=result.context.key)
+        if relay.statements.get(prepared.name) is prepared:
+            relay.statements[prepared.name] = current
+        then(current)
 
     relay.examine(prepared.sql, examined)
 
@@ -190,23 +196,29 @@ def on_execute(relay: Relay, body: bytes) -> None:
         relay.refuse(Refusal("34000", f'portal "{name}" does not exist'), simple=False)
         return
 
-    def fresh(refusal: Refusal | None) -> None:
-        prepared = portal.prepared
-        examined = Examined(prepared.text, prepared.analysis, relay.gate.context())
-        prospect = relay.prospect(examined, "extended", message, portal)
-        if refusal is None and (refusal := relay.standing()) is None:
+    def execute_now() -> None:
+        prepared, context = portal.prepared, relay.gate.context()
+        prospect = relay.prospect(Examined(prepared.text, prepared.analysis, context), "extended", message, portal)
+        refusal = relay.standing()
+        if refusal is None and context.masks.digest != portal.mask_digest:
+            refusal = errors.undecidable("masks changed since the portal was made", hint="Bind again.")
+        if refusal is None:
             settle(relay, prospect)
         else:
             relay.deny(prospect, Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate), refusal)
 
-    freshen(relay, portal.prepared, fresh)
+    relay.when_names_known(execute_now)
 
 
 def on_describe(relay: Relay, body: bytes) -> None:
     describe = Describe.decode(body)
 
     def describe_now() -> None:
-        target = relay.statements.get(describe.name) if describe.kind == b"S" else relay.portals.get(describe.name)
+        target: Prepared | Portal | None = relay.portals.get(describe.name)
+        if describe.kind == b"S":
+            prepared = relay.statements.get(describe.name)
+            # Of what the names mean now, which may not be what they meant when it was prepared.
+            target = prepared if prepared is not None and relay.is_current(prepared) else None
         pass_on(relay)
         relay.expect(Expected(Kind.DESCRIBE, target=target))
 
