@@ -38,15 +38,24 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return supervisor.run(options, say)
     except (StartError, EngineMissing, AccountError, OSError) as problem:
-        print(f"stack: {problem}", file=sys.stderr)
+        text = str(problem)
     except Exception as problem:
-        from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import CommandError
-
-        if not isinstance(problem, (CommandError, ImproperlyConfigured)):
+        text = _mistake(problem)
+        if not text:
             raise
-        print(f"stack: {problem}", file=sys.stderr)
+    print(f"stack: {text}", file=sys.stderr)
     return 1
+
+
+def _mistake(problem: Exception) -> str:
+    """An operator's mistake in words, or nothing for a fault of ours, which deserves its traceback."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import CommandError
+    from django.db import OperationalError
+
+    if isinstance(problem, OperationalError):
+        return f"the control database does not answer as it should: {problem}"
+    return str(problem) if isinstance(problem, (CommandError, ImproperlyConfigured)) else ""
 
 
 def say(text: str) -> None:

@@ -37,8 +37,8 @@ class GuardedProcess:
         self._stop_signal = stop_signal
         self._grace = grace
         self._account = account or Account()
-        self._command = command
-        self._environment = dict(os.environ if environment is None else environment)
+        self.command = command
+        self.environment = dict(os.environ if environment is None else environment)
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +51,7 @@ class GuardedProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 cwd=self._directory,
                 start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone, which stops its children in order
             )
@@ -62,7 +62,7 @@ class GuardedProcess:
         guard += ["--signal", self._stop_signal.name, "--grace", f"{self._grace:g}"]
         if self._account.user is not None:
             guard += ["--user", f"{self._account.user}:{self._account.group}"]
-        return [*self._account.prefix, *guard, "--", *self._command]
+        return [*self._account.prefix, *guard, "--", *self.command]
 
     def wait_ready(self, answers: Callable[[], bool], timeout: float) -> None:
         """Return when `answers()` is true. Raises StartError, with the command stopped, if it ends first or takes longer."""

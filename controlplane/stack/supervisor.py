@@ -209,6 +209,8 @@ def request_stop(number: int, frame: FrameType | None) -> None:
 
 def run(options: Options, say: Callable[[str], None]) -> int:
     """Run a stack in the foreground until SIGTERM or Ctrl-C; the exit status."""
+    if options.policy is not None and not options.policy.is_file():
+        raise StartError(f"no policy file {options.policy}")
     held = lock(options.directory)
     watch = Watch()
     for number in (signal.SIGTERM, signal.SIGINT):
