@@ -60,6 +60,7 @@ class Expected:
     rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
     masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known
     masker_known: bool = False
+    expects_masked: bool = False  # QUERY, EXECUTE: masked columns are among those of its result
     reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
 

@@ -247,7 +247,8 @@ class Relay:
         running = Running(prospect.statement, self.state.now)
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(
-            kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan"
+            kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan",
+            expects_masked=plan.kind == "result",
         )
 
     def expect(self, expected: Expected) -> None:

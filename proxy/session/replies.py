@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from proxy import errors
-from proxy.effects import Log
+from proxy.effects import Log, RefreshCatalog
+from proxy.errors import Refusal
 from proxy.session import transform
 from proxy.session.pending import Expected, Kind
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
 from proxy.session.relay import Relay
 from proxy.session.state import EndSession
+from proxy.sql.catalog import FIRST_USER_OID
 from proxy.wire import backend, framing
 from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ReadyForQuery, RowDescription
 from proxy.wire.framing import FrameReader
@@ -130,7 +132,28 @@ def _learn_masker(relay: Relay, head: Expected, columns: Callable[[], tuple[back
     head.masker_known = True
     if head.context is not None and head.context.masks.by_column:
         key = head.context.bundle.hash_key(relay.state.connection)
+        _check_origins(relay, head, columns())
         head.masker = transform.masker(columns(), head.context.masks.by_column, key)
+
+
+def _check_origins(relay: Relay, head: Expected, columns: tuple[backend.ResultColumn, ...]) -> None:
+    """Rows of tables or columns that the catalog does not hold: another session changed them, so masks may be missing.
+
+    What this session made itself is not in it either before its transaction ends, but holds no more than it was shown.
+
+    Raises:
+        EndSession: they may not be shown.
+    """
+    assert head.context is not None
+    for column in columns:
+        found = head.context.catalog.relation(column.table) if head.context.catalog is not None else None
+        if column.table < FIRST_USER_OID or (found is not None and any(column.attribute == known.attnum for known in found.columns)):
+            continue
+        if found is None and relay.gate.catalog_changed and not head.expects_masked:
+            continue
+        relay.outbox.add(RefreshCatalog(relay.state.connection, relay.state.database))
+        reason = "tables were changed by another session a moment ago, so masks cannot be matched with this result"
+        raise EndSession("the catalog is out of date", Refusal("TG003", reason, hint="Connect again and repeat it.", fatal=True))
 
 
 # -- replies to one message

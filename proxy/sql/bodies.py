@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.sql.catalog import Catalog, Function
-from proxy.sql.functions import CLASS_ACTIONS, OPAQUE_CLASSES, Verdict
+from proxy.sql.functions import CLASS_ACTIONS, OPAQUE_CLASSES, Verdict, reveals
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, parse
 from proxy.sql.plpgsql import read_code
 from proxy.sql.statements import body_statements, parameters_of, read_statement
@@ -174,6 +174,6 @@ def mentions(language: str, source: str, names: frozenset[str]) -> bool:
         return True  # any SQL can be made in there
     text, words = source.lower(), words_of(source)
     # U&"…" spells a name with escapes.
-    if "execute" in words or "u&" in text or not words.isdisjoint(names):
+    if "execute" in words or "u&" in text or not words.isdisjoint(names) or any(reveals(word) for word in words):
         return True
     return any(name.replace('"', '""') in text for name in names if not _WORD.fullmatch(name))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from proxy.sql.queries import QUERIES as QUERIES
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+FIRST_USER_OID = 16_384  # what comes with PostgreSQL has lower ones (FirstNormalObjectId)
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
 
@@ -51,6 +52,7 @@ class Relation:
     primary_key: tuple[int, ...] = ()  # attribute numbers
     unique: tuple[tuple[int, ...], ...] = ()  # of each unique index; 0 stands for an expression
     triggers: tuple[int, ...] = ()  # oids of the functions
+    cascades: tuple[int, ...] = ()  # oids of the relations whose rows a foreign key changes along with this one's
 
     @property
     def full_name(self) -> str:
@@ -160,6 +162,14 @@ class Catalog:
             seen.extend(child for child in (relation.children if relation else ()) if child not in seen)
         return tuple(seen)
 
+    def changed_with(self, oid: int) -> tuple[Relation, ...]:
+        """Everything whose rows a change of this relation can change: itself, its descendants, and what foreign keys lead to."""
+        seen = [oid]
+        for current in seen:
+            relation = self.relations.get(current)
+            seen += [other for other in ((*relation.children, *relation.cascades) if relation else ()) if other not in seen]
+        return tuple(self.relations[found] for found in seen if found in self.relations)
+
     def ancestors(self, oid: int) -> tuple[int, ...]:
         """What the relation inherits from or is a partition of, however far."""
         seen = [oid]
@@ -211,12 +221,16 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
     triggers: dict[int, list[int]] = defaultdict(list)
     for owner, _, function in rows.get("triggers", ()):
         triggers[int(_text(owner))].append(int(_text(function)))
+    cascades: dict[int, list[int]] = defaultdict(list)
+    for referenced, referencing in rows.get("cascades", ()):
+        cascades[int(_text(referenced))].append(int(_text(referencing)))
     found = {}
     for oid_text, schema, name, kind, has_rules in rows.get("relations", ()):
         oid = int(_text(oid_text))
         found[oid] = Relation(
             oid, _text(schema), _text(name), _text(kind), tuple(columns[oid]), has_rules == "t", definitions.get(oid, ""),
             tuple(parents[oid]), tuple(children[oid]), primary.get(oid, ()), tuple(unique[oid]), tuple(triggers[oid]),
+            tuple(cascades[oid]),
         )
     return found
 

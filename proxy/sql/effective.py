@@ -21,11 +21,6 @@ _REVEALING = frozenset({
 })  # fmt: skip
 # Columns that show the text of other sessions' statements, with their constants.
 _STATEMENT_TEXTS = {"pg_stat_activity": "query", "pg_stat_statements": "query", "pg_stat_statements_info": "", "pg_prepared_statements": ""}
-# Words by which a function's source gets at values without naming a relation.
-REVEALING_FUNCTIONS = frozenset({
-    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "ts_stat", "lo_get", "loread", "pg_read_file",
-    "pg_read_binary_file", "dblink", "pg_stat_get_activity", "pg_stat_get_backend_activity",
-})  # fmt: skip
 _WRITTEN = re.compile(r"\b(?:insert\s+into|update|merge\s+into)\s+(?:only\s+)?([\w.\"$]+)", re.IGNORECASE)
 # Types that cannot hold a copied text; columns of a masked column's own type are not spared.
 _SPARED_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 869})
@@ -80,7 +75,7 @@ class EffectiveMasks:
         return sorted(source for source in sources if self.mask(source) is not None)
 
     def revealing_names(self) -> frozenset[str]:
-        """The bare names (lower case) of everything that code could name to get at masked values: relations and functions."""
+        """The bare names (lower case) of what code could name to get at masked values: relations and functions of the catalog."""
         if self._catalog is None or not self:
             return frozenset()
         key = (self._catalog.digest, self._request.mask_digest)
@@ -93,7 +88,6 @@ class EffectiveMasks:
 
     def _revealing(self, catalog: Catalog) -> frozenset[str]:
         names = {relation.name.lower() for relation in catalog.relations.values() if (own := self.of(relation)).masks or own.refuse}
-        names |= REVEALING_FUNCTIONS
         pending = [function for function in catalog.functions.values() if not function.extension]
         while True:
             # A function that leads to a name on the list is on the list itself.

@@ -16,6 +16,8 @@ from proxy.sql.catalog import Catalog, Function
 
 # Classes whose effect no facts can express. The others are known for what they do, but are not harmless either.
 OPAQUE_CLASSES = frozenset({"executes_sql", "outside", "large_object", "server", "reveals"})
+# Classes through which masked values could leave although the statement names no masked column.
+REVEALING_CLASSES = frozenset({"executes_sql", "reveals", "large_object", "outside"})
 # The action that a call is, beside those of the statement it stands in.
 CLASS_ACTIONS = {
     "settings": "set", "lock": "lock", "notify": "listen", "delay": "function", "changes": "function", "executes_sql": "function",
@@ -36,6 +38,7 @@ class Verdict:
 class _Data:
     exact: dict[str, str]  # "name" or "name/2" -> class
     prefixes: tuple[tuple[str, str], ...]  # longest first
+    revealing: frozenset[str]  # bare names of ``exact`` that are in one of REVEALING_CLASSES with some number of arguments
     harmless_volatile: frozenset[str]
     harmless_extensions: frozenset[str]
 
@@ -47,6 +50,7 @@ def _data() -> _Data:
     prefixes = sorted(((name[:-1], kind) for name, kind in entries.items() if name.endswith("*")), key=lambda item: -len(item[0]))
     return _Data(
         {name: kind for name, kind in entries.items() if not name.endswith("*")}, tuple(prefixes),
+        frozenset(name.partition("/")[0] for name, kind in entries.items() if kind in REVEALING_CLASSES),
         frozenset(raw["harmless_volatile"]), frozenset(raw["harmless_extensions"]["names"]),
     )
 
@@ -56,6 +60,11 @@ def listed(name: str, arguments: int) -> str:
     data = _data()
     found = data.exact.get(name) or data.exact.get(f"{name}/{arguments}")
     return found or next((kind for prefix, kind in data.prefixes if name.startswith(prefix)), "")
+
+
+def reveals(name: str) -> bool:
+    """Whether some function of this bare name gets at values without naming a relation, whatever its arguments."""
+    return name in _data().revealing or listed(name, 0) in REVEALING_CLASSES
 
 
 def judge(

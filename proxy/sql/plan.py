@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.sql.bodies import Outcome, mentions
+from proxy.sql.catalog import Relation, implicit
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import AnalysisRequest
+from proxy.sql.functions import REVEALING_CLASSES
 from proxy.sql.lineage import proves_bare_output
 from proxy.sql.parser import Node, Statement
 from proxy.sql.scan import Replacement
-from proxy.sql.scope import Source
+from proxy.sql.scope import Source, Use
 from proxy.sql.statements import REWRITABLE
 from proxy.sql.walk import LOOKUP, OUTPUT, PREDICATE, VALUE, WRITE, Reader
 
@@ -24,8 +26,6 @@ _UNSAFE_CHANGES = frozenset({
 _WAYS_AROUND = frozenset({
     "CreateForeignTableStmt", "ImportForeignSchemaStmt", "AlterDomainStmt", "CreateCastStmt", "CreateTransformStmt", "CreateEventTrigStmt",
 })  # fmt: skip
-# Functions through which masked values could leave although the statement names no masked column.
-_REVEALING_CLASSES = frozenset({"executes_sql", "reveals", "large_object", "outside"})
 # Statements whose own rows RETURNING makes: results name the origin of their cells.
 _RETURNING = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _HARMLESS_TO_ERRORS = frozenset({"select", "explain", "set", "transaction", "cursor", "prepare", "listen", "lock"})
@@ -109,6 +109,9 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
         reason = masks.of(use.relation).refuse
         if reason:
             return reason
+        for other in _namesakes(use, reader):
+            if masks.of(other).masks or masks.of(other).refuse:
+                return f"{use.relation.full_name} and {other.full_name}, which has masked columns, can both be meant: write the schema"
     if any(name.startswith("pg_toast.") or name.rsplit(".", 1)[-1].startswith("pg_toast_") for name in reader.unknown):
         return "pg_toast shows values of masked columns"
     return (
@@ -119,6 +122,16 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
     )
 
 
+def _namesakes(use: Use, reader: Reader) -> list[Relation]:
+    """What a name without a schema would mean if another session drops or renames what it means now."""
+    if "schemaname" in use.node or reader.catalog is None:
+        return []
+    path = implicit(reader.search_path)
+    later = path[path.index(use.relation.schema) + 1 :] if use.relation.schema in path else ()
+    found = [reader.catalog.resolve([schema, use.relation.name], ()) for schema in later]
+    return [relation for relation in found if relation is not None]
+
+
 def _change_refusal(kind: str, node: Node, reader: Reader, masks: EffectiveMasks) -> str:
     if kind in _WAYS_AROUND:
         return "this kind of statement could lead around the masks that are in force"
@@ -127,6 +140,8 @@ def _change_refusal(kind: str, node: Node, reader: Reader, masks: EffectiveMasks
             continue
         if kind in _UNSAFE_CHANGES:
             return f"{relation.full_name} has masked columns: its definition is not changed while they are in force"
+        if kind == "CreateStmt" and relation.full_name in _referenced(node, reader):
+            return f"{relation.full_name} has masked columns: a foreign key to it could try them out"
         if kind == "IndexStmt" and _has_expressions(node):
             return f"{relation.full_name} has masked columns: an index on expressions or with WHERE could reveal them"
     if kind in ("RuleStmt", "CreateFunctionStmt", "CreatePolicyStmt", "CreateSchemaStmt", "CreateTrigStmt"):
@@ -135,6 +150,17 @@ def _change_refusal(kind: str, node: Node, reader: Reader, masks: EffectiveMasks
             if hidden:
                 return f"masked column {masks.name(hidden[0])} is used in a definition that cannot be masked"
     return ""
+
+
+def _referenced(node: object, reader: Reader) -> set[str]:
+    """The relations that foreign keys of a new table lead to."""
+    if isinstance(node, list):
+        return {name for part in node for name in _referenced(part, reader)}
+    if not isinstance(node, dict):
+        return set()
+    if node.get("contype") == "CONSTR_FOREIGN":
+        return {reader.target_name(node["pktable"])}
+    return {name for part in node.values() for name in _referenced(part, reader)}
 
 
 def _has_expressions(node: Node) -> bool:
@@ -164,7 +190,7 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
             if hidden:
                 return f"{_called(name)} reads masked column {masks.name(hidden[0])}"
     for name, kind in outcome.classes.items():
-        if kind in _REVEALING_CLASSES:
+        if kind in REVEALING_CLASSES:
             return f"function {name} could show values of masked columns"
     for name, function in outcome.opaque.items():
         if function is None:
@@ -204,7 +230,8 @@ def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
     if outcome.opaque or "do" in reader.actions or any(body.writes for _, body in outcome.bodies):
         return True
     changed = [use.relation for use in reader.uses if use.target] + reader.altered
-    if any(masks.of(relation).masks or relation.triggers for relation in changed):
+    reached = [found for relation in changed for found in (reader.catalog.changed_with(relation.oid) if reader.catalog else ())]
+    if any(masks.of(relation).masks or masks.of(relation).refuse or relation.triggers for relation in reached):
         return True
     return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and bool(reader.writes)
 

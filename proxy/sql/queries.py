@@ -83,6 +83,13 @@ QUERIES: dict[str, str] = {
         WHERE NOT t.tgisinternal
         ORDER BY t.oid
     """,
+    "cascades": """
+        SELECT DISTINCT c.confrelid, c.conrelid
+        FROM pg_catalog.pg_constraint c
+        WHERE c.contype OPERATOR(pg_catalog.=) 'f'
+        AND (c.confdeltype OPERATOR(pg_catalog.=) ANY ('{c,n,d}') OR c.confupdtype OPERATOR(pg_catalog.=) ANY ('{c,n,d}'))
+        ORDER BY 1, 2
+    """,
     "functions": """
         SELECT p.oid, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.pronargs, p.pronargdefaults,
         p.provariadic OPERATOR(pg_catalog.<>) 0, p.prosrc, CASE
