@@ -30,6 +30,7 @@ __all__ = [
     "Grant",
     "Group",
     "OidcIssuer",
+    "SignInAttempt",
     "Subject",
     "User",
     "Worker",
@@ -429,3 +430,14 @@ class BundleVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.serial} ({self.digest[:12]})"
+
+
+class SignInAttempt(models.Model):
+    """A failed sign-in of the last minutes (sign_in.py); ``account`` is what was typed, whether or not there is such a user."""
+
+    account = models.CharField(max_length=150, db_index=True)
+    address = models.CharField(max_length=45, db_index=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.account} from {self.address}"
