@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from rest_framework.authtoken import admin as token_admin  # noqa: F401  imported so that it has registered what is taken out below
 from rest_framework.authtoken.models import TokenProxy
 
 from controlplane import services, workers
@@ -49,8 +50,7 @@ from controlplane.models import (
 from proxy.sql.facts import ACTIONS
 
 admin.site.unregister(Group)
-if admin.site.is_registered(TokenProxy):
-    admin.site.unregister(TokenProxy)  # its pages show other people's tokens
+admin.site.unregister(TokenProxy)  # its pages show other people's tokens
 
 
 @admin.register(Group)

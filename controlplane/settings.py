@@ -31,6 +31,7 @@ DEBUG = False
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "controlplane.apps.AdminConfig",
+    "controlplane",  # before Django's auth: its changepassword makes an audit entry
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -43,7 +44,6 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "controlplane",
     "policies",
     "approvals",
     "audit",
@@ -81,6 +81,7 @@ TEMPLATES = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["controlplane.formats"]
 USE_I18N = True
 
 # --- sign-in, sessions, transport ---------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["controlplane.permissions.AdminWritesAuditorReads"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["controlplane.parsers.Json"],
     "DEFAULT_PAGINATION_CLASS": "controlplane.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.SearchFilter"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -196,6 +197,9 @@ LOGGING = {
         # Django's own line for a 4xx holds the path, and paths of approvers hold signed links.
         "django.request": {"level": "ERROR"},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        # Two lines for each task that succeeded, every few seconds, would hide all others.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }
 

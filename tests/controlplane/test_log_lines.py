@@ -38,3 +38,11 @@ def test_an_exception_says_where() -> None:
 def test_a_tasks_arguments_are_not_part_of_it() -> None:
     """Celery logs them as `data`; those of an approval request hold a statement with its parameters."""
     assert "data" not in line(data={"args": "('…',)"})
+
+
+def test_an_approvers_link_is_not_part_of_it() -> None:
+    """Django names the path of a request that failed; with this one anybody could answer as the approver."""
+    record = logging.LogRecord(
+        "django.security.csrf", logging.WARNING, __file__, 1, "Forbidden (%s): %s", ("no cookie", "/approvals/r/eyJ.abc:1x:sig_-Z/"), None
+    )
+    assert json.loads(JsonLines().format(record))["event"] == "Forbidden (no cookie): /approvals/r/…/"
