@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
@@ -26,8 +27,18 @@ from controlplane.models import (
 )
 
 
-class ServiceSerializer(serializers.ModelSerializer[Any]):
-    """A ModelSerializer that creates and changes through :func:`controlplane.services.save`."""
+class StrictSerializer(serializers.ModelSerializer[Any]):
+    """A ModelSerializer that refuses what it does not know: a mistyped ``expires_at`` must not make a key that never ends."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError({name: [f"There is no such field; there are {', '.join(self.fields)}."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ServiceSerializer(StrictSerializer):
+    """Creates and changes through :func:`controlplane.services.save`."""
 
     def create(self, validated_data: dict[str, Any]) -> Any:
         return self._save(self.Meta.model(), validated_data)
@@ -113,7 +124,7 @@ class SubjectSerializer(ServiceSerializer):
         validators: list[Any] = []  # the model's own checks say it better
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(StrictSerializer):
     state = serializers.CharField(read_only=True, help_text="active, expired or revoked")
 
     class Meta:
@@ -175,7 +186,7 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
         fields = ("id", "name", "enrolled_at", "revoked_at", "boots")
 
 
-class EnrolmentTokenSerializer(serializers.ModelSerializer[EnrolmentToken]):
+class EnrolmentTokenSerializer(StrictSerializer):
     state = serializers.CharField(read_only=True, help_text="waiting, used or expired")
     token = serializers.SerializerMethodField(help_text="Only in the answer to its creation.")
 

@@ -175,3 +175,16 @@ def test_the_number_of_queries_does_not_grow(
         Grant.objects.create(actions=["select"]).connections.add(crm)
     with django_assert_max_num_queries(queries):
         assert rest(admin, "get", section).status_code == 200
+
+
+def test_what_it_does_not_know_is_refused(admin: Client, bot: Subject) -> None:
+    """A mistyped end of a key would otherwise make one that never ends."""
+    answer = rest(admin, "post", f"subjects/{bot.pk}/keys", {"expires": "2030-01-01T00:00:00Z"})
+    assert answer.status_code == 400
+    assert "expires_at" in answer.json()["detail"]
+    assert not ApiKey.objects.exists()
+    assert rest(admin, "post", "users", {"username": "eve", "is_superuser": True, "is_staff": True}).status_code == 400
+    assert rest(admin, "post", "enrolment-tokens", {"name": "a", "hours": 1}).status_code == 400
+    # What was read can be sent back.
+    given = rest(admin, "get", f"subjects/{bot.pk}").json()
+    assert rest(admin, "patch", f"subjects/{bot.pk}", given).status_code == 200
