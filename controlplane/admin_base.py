@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import JSONField
+from django.db.models import DateTimeField, JSONField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
@@ -81,6 +81,8 @@ class ServiceModelAdmin(PlainModelAdmin):  # type: ignore[misc]
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, (ArrayField, JSONField)) and field is not None:
             field.widget.attrs["rows"] = 2 if isinstance(db_field, ArrayField) else 4
+        if isinstance(db_field, DateTimeField) and field is not None:
+            field.help_text = f"{field.help_text} In UTC.".strip()
         return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
