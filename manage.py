@@ -15,6 +15,13 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[2:]))
     try:
+        if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
+            import django
+
+            django.setup()
+            from controlplane.command_line import overview
+
+            sys.exit(print(overview()))
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:
         # An operator's mistake is answered in one line; a traceback would only hide it.

@@ -1,4 +1,4 @@
-"""Who acts when a command is run, and times as people type them."""
+"""Which commands there are, who acts when one is run, and times as people type them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import getpass
 import re
 from datetime import UTC, datetime, timedelta
 
+from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
 from django.utils import timezone
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+OURS = frozenset({"controlplane", "policies", "approvals", "audit"})
+
+
+def overview() -> str:
+    """Our own commands, one per line with what it does; Django's are named by ``help --commands``."""
+    owners = {name: app for name, app in get_commands().items() if isinstance(app, str) and app in OURS}
+    lines = [f"  {name:<16}{load_command_class(app, name).help}" for name, app in sorted(owners.items())]
+    return "\n".join([
+        "Tidegate's commands; 'manage.py COMMAND --help' explains one:", "", *lines, "",
+        "They act on the stack in TIDEGATE_STACK_DIR, or on the deployment that the environment describes.",
+        "Django's own commands: manage.py help --commands",
+    ])  # fmt: skip
 
 
 def command_line_actor() -> str:

@@ -7,7 +7,7 @@ import pytest
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from controlplane.command_line import command_line_actor, moment
+from controlplane.command_line import command_line_actor, moment, overview
 
 
 def test_times() -> None:
@@ -23,3 +23,11 @@ def test_whoever_runs_a_command_is_named() -> None:
         assert command_line_actor() == "command line (ops)"
     with patch("getpass.getuser", side_effect=OSError):
         assert command_line_actor() == "command line (unknown)"
+
+
+def test_the_overview_is_of_our_own_commands() -> None:
+    lines = overview().splitlines()
+    named = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert named == sorted(named)
+    assert {"apply", "approvals", "audit", "changepassword", "key", "stack", "worker"} <= set(named)
+    assert not {"migrate", "shell", "dumpdata"} & set(named)
