@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from approvals.models import ApprovalRequest
-from audit.visible import in_order, pieces
+from audit.visible import in_order, one_line, pieces
 
 _TYPES = {
     16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 700: "real", 701: "double precision",
@@ -20,11 +20,21 @@ def of(request: ApprovalRequest) -> dict[str, Any]:
         "approval": request,
         "sql_pieces": list(pieces(request.sql)),
         "sql_lines": in_order(request.sql).split("\n"),
-        "sql_size": f"{request.sql.count(chr(10)) + 1} lines, {len(request.sql)} characters",
+        "sql_size": _size(request.sql),
         "odd_characters": any(piece.kind == "hidden" for piece in pieces(request.sql)),
         "parameters": [_parameter(item) for item in request.parameters],
         "facts": [(name, list(pieces(value)), _flat(value)) for name, value in _facts(request) if value],
     }
+
+
+def _size(sql: str) -> str:
+    lines = sql.count("\n") + 1
+    return f"{lines} line{'s' * (lines != 1)}, {len(sql)} character{'s' * (len(sql) != 1)}"
+
+
+def parameters_line(request: ApprovalRequest, limit: int = 160) -> str:
+    """The parameters for lists, where requests often differ in nothing else."""
+    return one_line(", ".join(f"${item['n']} = {item['line']}" for item in map(_parameter, request.parameters[:20])), limit)
 
 
 def _parameter(item: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,12 @@ class RequestQuerySet(models.QuerySet):
         return self.of_approver(user)
 
     def of_approver(self, user: User) -> RequestQuerySet:
-        """Requests of the workflows that name this person (whether or not they asked for it themselves)."""
+        """Requests of the workflows that name this person (whether or not they asked for it themselves).
+
+        Being named is not enough: without the role approver nobody is shown statements.
+        """
+        if not user.has_role("approver"):
+            return self.none()
         mine = self.model._default_manager.filter(_names(user, "workflow__")).values("pk")
         return self.filter(pk__in=mine)
 

@@ -116,7 +116,8 @@ def _standing(approval: ApprovalRequest) -> dict[str, Any]:
 
 
 def _row(approval: ApprovalRequest) -> dict[str, Any]:
-    return {"approval": approval, "sql": one_line(approval.sql, 240), **_standing(approval)}
+    shown = {"sql": one_line(approval.sql, 240), "parameters": presentation.parameters_line(approval)}
+    return {"approval": approval, **shown, **_standing(approval)}
 
 
 def _problem(request: HttpRequest, status: int, heading: str, explanation: str) -> HttpResponse:

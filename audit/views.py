@@ -71,6 +71,8 @@ def entry(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def session(request: HttpRequest, session: str) -> HttpResponse:
     """A session from its opening to its end."""
+    if "\0" in session:
+        raise Http404  # PostgreSQL would refuse to look for it
     found = Entry.objects.visible_to(request.user).filter(session=session).select_related("boot").order_by("time", "boot", "seq")
     if not found.exists():
         raise Http404

@@ -92,8 +92,9 @@ def test_the_page_is_not_kept_by_caches(ask, dana, browser):
 
 def test_approving_by_the_link(ask, dana, browser):
     request = ask()
-    response = answer(browser, link_of(request, dana), "approve", "fine by me")
-    assert (response.status_code, response["Location"]) == (302, link_of(request, dana))
+    link = link_of(request, dana)  # one link: the second at which it was signed is part of it
+    response = answer(browser, link, "approve", "fine by me")
+    assert (response.status_code, response["Location"]) == (302, link)
     request.refresh_from_db()
     assert (request.state, request.votes.get().user, request.comment) == (State.APPROVED, dana, "fine by me")
     result = browser.get(link_of(request, dana)).content.decode()
@@ -278,3 +279,26 @@ def test_a_request_that_is_over_says_so_before_the_beat_comes_by(ask, dana, brow
     page = browser.get(f"/approvals/{request.pk}/").content.decode()
     assert "expired" in page
     assert 'name="answer"' not in page
+
+
+def test_requests_that_differ_in_their_parameters_only_can_be_told_apart(ask, dana, browser):
+    ask(parameters=[{"n": 1, "oid": 20, "text": "41"}])
+    ask(binding="cd" * 32, parameters=[{"n": 1, "oid": 20, "text": "42"}, {"n": 2, "oid": 25, "text": None}])
+    browser.force_login(dana)
+    page = browser.get("/approvals/").content.decode()
+    assert "$1 = 41<" in page
+    assert "$1 = 42, $2 = NULL<" in page
+
+
+def test_being_named_without_the_role_shows_nothing(ask, dana, browser):
+    approval = ask()
+    dana.is_approver = False
+    dana.save()
+    browser.force_login(dana)
+    assert browser.get(f"/approvals/{approval.pk}/").status_code == 404
+    assert "crm.orders" not in browser.get("/approvals/").content.decode()
+
+
+def test_one_line_is_not_called_lines(ask, dana, browser):
+    browser.force_login(dana)
+    assert "1 line, 8 characters" in browser.get(f"/approvals/{ask(sql='SELECT 1').pk}/").content.decode()

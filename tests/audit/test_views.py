@@ -142,6 +142,7 @@ def test_a_session_is_told_in_order(ledger, auditor):
     assert found == sorted(found)
     assert page.count(ROW) == 6
     text(auditor, "/audit/sessions/unknown/", 404)
+    text(auditor, "/audit/sessions/%00/", 404)
     text(auditor, "/audit/entries/999999999/", 404)
 
 
