@@ -31,9 +31,10 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
 
 
 def _execute(relay: Relay, prospect: Prospect, portal: Portal, expected: Expected) -> None:
-    if _needs_origins(prospect) and not _will_be_described(relay, portal):
+    if _needs_origins(prospect) and not portal.will_be_described:
         # The cells to mask are found by the columns' origins, and the client has not asked for them.
         relay.outbox.server.add(Describe(b"P", portal.bind.portal).encode())
+        portal.asked = True
         relay.expect(Expected(Kind.DESCRIBE, target=portal, swallow=True))
     relay.outbox.server.add(prospect.message)
     relay.executed = True
@@ -50,9 +51,3 @@ def _needs_origins(prospect: Prospect) -> bool:
     if not prospect.context.masks.by_column:
         return False
     return any(f.reads or f.writes or f.runs_prepared or "cursor" in f.actions for f in prospect.analysis.statements)
-
-
-def _will_be_described(relay: Relay, portal: Portal) -> bool:
-    if portal.is_described:
-        return True
-    return any(e.kind is Kind.DESCRIBE and e.target in (portal, portal.prepared) for e in relay.pending)

@@ -27,7 +27,10 @@ _SCHEMA_WORK = frozenset({"alter", "drop"})
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What analyses depend on besides the text. ``names_matter``: some rule or mask depends on what a name means."""
+    """What analyses depend on besides the text.
+
+    ``names_matter``: some rule or mask depends on what a name means. ``reading_matters``: some decision depends on the text.
+    """
 
     bundle: Bundle
     connection: Connection
@@ -35,6 +38,7 @@ class Context:
     masks: MaskSet
     path: tuple[str, ...]
     names_matter: bool
+    reading_matters: bool
     key: AnalysisKey
 
     @property
@@ -93,7 +97,7 @@ class Gate:
         path = self._names.path or ()
         digest = catalog.digest if catalog is not None else ""
         key = (digest, path, masks.digest, connection.trusted_functions, connection.derived_use)
-        return Context(bundle, connection, catalog, masks, path, matter, key)
+        return Context(bundle, connection, catalog, masks, path, matter, reading_matters(bundle, connection), key)
 
     def request(self, text: str, context: Context) -> AnalysisRequest:
         return AnalysisRequest(
@@ -111,7 +115,7 @@ class Gate:
         parameters = self._state.parameters
         encoding = parameters.get("client_encoding", "UTF8")
         name = codec(encoding)
-        if context.names_matter:
+        if context.reading_matters:
             if self._names.reading_in_doubt:
                 reason = "an earlier statement of the same pipeline may have changed how the server reads this one"
                 return errors.undecidable(reason, hint="Send it again after the pipeline's Sync.")
@@ -119,10 +123,12 @@ class Gate:
                 return errors.undecidable(f"client_encoding {encoding} is not supported under rules or masks", hint="Use UTF8.")
             if parameters.get("standard_conforming_strings", "on") != "on":
                 reason = "standard_conforming_strings = off is not supported under rules or masks"
-                return errors.undecidable(reason, hint="SET standard_conforming_strings = on.")
+                return errors.undecidable(reason, hint="Connect again, and leave it on.")
         try:
             return sql.decode(name or "latin-1")
         except UnicodeDecodeError:
+            if not context.reading_matters:
+                return sql.decode(name or "latin-1", "backslashreplace")  # whether it is an error, the server says
             return Refusal("22021", f'invalid byte sequence for encoding "{encoding}"')
 
     def encode(self, text: str) -> bytes:
@@ -180,6 +186,16 @@ def names_matter(bundle: Bundle, connection: Connection) -> bool:
         ):
             return True
     return False
+
+
+def reading_matters(bundle: Bundle, connection: Connection) -> bool:
+    """Whether any decision on the connection depends on what a statement says: if not, the gateway is transparent."""
+    settings = (connection.default, connection.unanalyzable, connection.opaque_functions)
+    return (
+        settings != ("allow", "allow", "allow")
+        or bool(bundle.masking_on(connection.name))
+        or any(rule.when.connections is None or connection.name in rule.when.connections for rule in bundle.rules)
+    )
 
 
 def refusal(decision: Deny, analysis: Analysis, decision_id: str) -> Refusal:

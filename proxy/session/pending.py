@@ -107,6 +107,8 @@ class Pending:
         for expected in reversed(dropped):
             if expected.undo is not None:
                 expected.undo.restore()
+            if expected.kind is Kind.DESCRIBE and expected.target is not None:
+                expected.target.asked = False
         return dropped
 
     def begin_copy_in(self) -> bool:

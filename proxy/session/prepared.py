@@ -28,6 +28,7 @@ class Prepared:
     forwarded: str
     inferred: tuple[int, ...] = ()  # … as told by ParameterDescription
     description: bytes | None = None  # body of the RowDescription that a Describe got; empty for NoData
+    asked: bool = False  # such a Describe is on its way or answered
 
     def type_of(self, number: int) -> int:
         """The best that is known of a parameter's type; 0: nothing."""
@@ -42,11 +43,17 @@ class Portal:
     batch: int
     mask_digest: str = ""  # of the masks in force when it was made
     description: bytes | None = None
+    asked: bool = False
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property
     def is_described(self) -> bool:
         return self.description is not None or self.prepared.description is not None
+
+    @property
+    def will_be_described(self) -> bool:
+        """Whether it is known before the rows of an Execute that is sent now."""
+        return self.asked or self.prepared.asked
 
     def result_columns(self) -> tuple[ResultColumn, ...]:
         """What the rows look like, with the formats that Bind asked for; nothing where nobody has described them."""

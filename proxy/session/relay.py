@@ -27,11 +27,15 @@ from proxy.session.pending import Expected, Kind, Pending
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
-from proxy.sql.facts import Analysis
+from proxy.sql.facts import Analysis, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
 _PAUSE_ABOVE = 256 * 1024  # bytes of the client that are kept while an answer is awaited
+
+
+# What a text may do that could not be read.
+_ANYTHING = Facts("unanalyzable", frozenset({"unanalyzable"}), names_change=True, reading_changes=True, schema_changes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,8 @@ class Relay:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
         sanitise = plan.sanitise_errors
-        for facts in prospect.analysis.statements:
+        unread = prospect.analysis.problem or prospect.analysis.syntax is not None
+        for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
             if prospect.context.masks.by_column and (facts.runs_prepared or "cursor" in facts.actions):

@@ -180,7 +180,7 @@ def freshen(relay: Relay, prepared: Prepared, then: Callable[[Prepared | Refusal
             return
         # What a Describe told before says nothing about the columns of what the names mean now.
         known = prepared if prepared.key == result.context.key else replace(prepared, inferred=(), description=None)
-        current = replace(known, analysis=result.analysis, key=result.context.key)
+        current = replace(known, analysis=result.analysis, key=result.context.key, asked=known.description is not None)
         if relay.statements.get(prepared.name) is prepared:
             relay.statements[prepared.name] = current
         then(current)
@@ -220,6 +220,8 @@ def on_describe(relay: Relay, body: bytes) -> None:
             # Of what the names mean now, which may not be what they meant when it was prepared.
             target = prepared if prepared is not None and relay.is_current(prepared) else None
         pass_on(relay)
+        if target is not None:
+            target.asked = True
         relay.expect(Expected(Kind.DESCRIBE, target=target))
 
     relay.when_names_known(describe_now)

@@ -1,7 +1,8 @@
 """The settings of a StartupMessage: which of them go to the target, and what ``options`` says.
 
 A setting given at start-up is a SET that no rule sees: only those that change how values look or how long things take
-are passed on. Anything else is refused by name, rather than dropped in silence.
+are passed on. Anything else is refused by name, rather than dropped in silence. Where no decision depends on what a
+statement says, the target gets them all, as they came.
 """
 
 from __future__ import annotations
@@ -27,9 +28,16 @@ class Settings:
     run: str = ""
 
 
+def unread(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What a target gets that is to judge the settings itself: all of them, ``options`` as it came."""
+    return {
+        name: value for name, value in parameters.items() if name not in _PROTOCOL - {"options"} and not name.startswith("_pq_.")
+    }
+
+
 def read(parameters: Mapping[str, str]) -> Settings | Refusal:
     """The settings among the parameters of a StartupMessage and in its ``options``."""
-    given = {name: value for name, value in parameters.items() if name not in _PROTOCOL and not name.startswith("_pq_.")}
+    given = {name: value for name, value in unread(parameters).items() if name not in _PROTOCOL}
     from_options = _options(parameters.get("options", ""))
     if isinstance(from_options, Refusal):
         return from_options

@@ -12,12 +12,16 @@ asked for over TLS or loopback. Who is not known goes through the same exchange 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy import errors
 from proxy.effects import CheckToken, OpenServer, RouteCancel, StartClientTls
 from proxy.errors import Refusal
 from proxy.events import TokenChecked
 from proxy.policy import engine
+from proxy.policy.bundle import Connection
 from proxy.session import settings
+from proxy.session.gate import reading_matters
 from proxy.session.state import EndSession, Identity, State
 from proxy.wire import backend, framing, frontend, scram
 from proxy.wire.backend import Authentication
@@ -39,6 +43,7 @@ class Startup:
         self._step = "packet"
         self._asked: set[type] = set()  # encryption requests answered so far: each may come once
         self._scram: scram.ScramServer | None = None
+        self._parameters: Mapping[str, str] = {}  # of the StartupMessage
         self.admitted = False
 
     def client_data(self) -> None:
@@ -111,11 +116,7 @@ class Startup:
         extensions = tuple(name for name in parameters if name.startswith("_pq_."))
         if packet.version & 0xFFFF or extensions:
             state.outbox.client.add(backend.NegotiateProtocolVersion(0, extensions).encode())
-        given = settings.read(parameters)
-        if isinstance(given, Refusal):
-            raise EndSession("startup setting", given)
-        state.startup, state.run = given.passed_on, given.run
-        state.application = given.passed_on.get("application_name", "")
+        self._parameters = parameters
         self._authenticate()
 
     def _authenticate(self) -> None:
@@ -202,6 +203,7 @@ class Startup:
         state.connection = connection.name
         if why := engine.admits(state.bundle(), identity.subject, connection.name, state.now, identity.groups):
             raise EndSession("not admitted", errors.identity(why))
+        self._settings(connection)
         sessions = state.environment.sessions
         if connection.max_sessions is not None and sessions[connection.name] >= connection.max_sessions:
             reason = f'connection "{connection.name}" has its {connection.max_sessions} sessions already'
@@ -210,3 +212,15 @@ class Startup:
         state.counted = True
         self.admitted = True
         state.outbox.add(OpenServer(connection.name, state.database))
+
+    def _settings(self, connection: Connection) -> None:
+        """Which settings go to the target: it depends on the connection whether any must not."""
+        state, given = self._state, settings.read(self._parameters)
+        strict = reading_matters(state.bundle(), connection)
+        if isinstance(given, Refusal):
+            if strict:
+                raise EndSession("startup setting", given)
+            given = settings.Settings({})
+        state.startup = given.passed_on if strict else settings.unread(self._parameters)
+        state.run = given.run
+        state.application = given.passed_on.get("application_name", self._parameters.get("application_name", ""))
