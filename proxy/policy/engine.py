@@ -73,11 +73,11 @@ def decide(question: Question) -> Decision:
     if question.bundle.subject(question.subject) is None:
         return Deny(f'subject "{question.subject}" is no longer in the policy')
     analysis = question.analysis
-    if analysis.syntax is not None:
-        return Deny(f"syntax error: {analysis.syntax.message}", sqlstate="42601")
     case = _Case(question, connection, _situation(question))
+    if analysis.syntax is not None and (connection.unanalyzable != "allow" or _masks_apply(case)):
+        return Deny(f"syntax error: {analysis.syntax.message}", sqlstate="42601")
     statements = analysis.statements
-    if analysis.problem or any(_is_unanalyzable(facts) for facts in statements):
+    if analysis.problem or analysis.syntax is not None or any(_is_unanalyzable(facts) for facts in statements):
         statements = (*(facts for facts in statements if not _is_unanalyzable(facts)), _unanalyzable(analysis))
     if not statements:
         return Allow("empty query")
@@ -229,7 +229,8 @@ def _is_unanalyzable(facts: Facts) -> bool:
 
 
 def _unanalyzable(analysis: Analysis) -> Facts:
-    problems = [analysis.problem, *(facts.problem for facts in analysis.statements if _is_unanalyzable(facts))]
+    syntax = f"syntax error: {analysis.syntax.message}" if analysis.syntax is not None else ""
+    problems = [analysis.problem, syntax, *(facts.problem for facts in analysis.statements if _is_unanalyzable(facts))]
     problem = "; ".join(dict.fromkeys(filter(None, problems))) or "its kind is not known"
     return Facts(action="unanalyzable", actions=frozenset({"unanalyzable"}), problem=problem)
 

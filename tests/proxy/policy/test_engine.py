@@ -206,8 +206,9 @@ class TestMaskPlan:
         assert isinstance(ask(bundle(rules=[APPROVE]), facts("select"), plan=MaskPlan("refuse", reason="x")), Deny)
 
 
-def test_syntax_errors_keep_their_words() -> None:
-    decision = ask(bundle(), analysis=Analysis(syntax=SyntaxProblem('syntax error at or near "SELEC"', 1)))
+@pytest.mark.parametrize("settings", [{"unanalyzable": "deny"}, {"unanalyzable": {"approve": "owners"}}])
+def test_syntax_errors_keep_their_words(settings: dict[str, Any]) -> None:
+    decision = ask(bundle(connection=settings), analysis=Analysis(syntax=SyntaxProblem('syntax error at or near "SELEC"', 1)))
     assert isinstance(decision, Deny)
     assert decision.sqlstate == "42601"
 

@@ -11,11 +11,12 @@ from proxy import events as ev
 from proxy.sql.facts import Analysis, MaskPlan
 from proxy.wire.backend import CommandComplete, DataRow, ParameterStatus, ResultColumn, RowDescription
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
-from tests.proxy.session.example import CUSTOMERS, HELD, MASKED, NOW, bundle, one
+from tests.proxy.session.example import CUSTOMERS, HELD, MASKED, NOW, bundle, one, rule
 from tests.proxy.session.playbook import FAILED, IDLE, IN_BLOCK, Playbook
 
 PARSED, BOUND = b"1\0\0\0\x04", b"2\0\0\0\x04"
 FORWARDED = {"server Query", "server Parse", "server Bind", "server Execute"}
+STRICT = bundle(connection={"unanalyzable": "deny"})
 READS = {"reads": frozenset({"crm.customers"})}
 
 
@@ -141,7 +142,8 @@ def test_encoding_changed_earlier_in_the_pipeline() -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    assert refused(Playbook().sign_in(), Query(b"select '\xff'"), "22021")
+    assert refused(Playbook(STRICT).sign_in(), Query(b"select '\xff'"), "22021")
+    assert Playbook().sign_in().client(Query(b"select '\xff'"))[-1] == "server Query"  # its own error, where nothing depends on it
 
 
 def test_tables_altered_in_an_open_transaction() -> None:
@@ -280,3 +282,16 @@ def test_garbage_from_the_server_never_raises(messages: list[tuple[int, bytes]])
     for kind, body in messages:
         book.server(bytes([kind]) + (len(body) + 4).to_bytes(4, "big") + body)
     assert not any(isinstance(e, fx.Log) and e.event == "session.failed" for e in book.effects)
+
+
+@pytest.mark.parametrize(
+    "policy", [{"connection": {"default": "deny"}, "rules": [rule("select", "allow")]}, {"rules": [rule("drop", "deny")]}]
+)
+def test_what_the_server_would_read_differently_is_not_decided_by_what_we_read(policy: dict[str, Any]) -> None:
+    # With standard_conforming_strings off, a DROP can hide in what looks like one string.
+    book = Playbook(bundle(**policy)).sign_in()
+    book.server(ParameterStatus("standard_conforming_strings", "off"))
+    assert refused(book, Query(rb"select '\''; drop table t; --'"), "TG003")
+    book.server(ParameterStatus("standard_conforming_strings", "on"), ParameterStatus("client_encoding", "SJIS"))
+    assert refused(book, Query(b"select 1"), "TG003")
+    assert Playbook().sign_in().client(Query(b"select 1"))[-1] == "server Query"

@@ -9,7 +9,7 @@ from proxy import events as ev
 from proxy.wire import backend, scram
 from proxy.wire.backend import ErrorFields
 from proxy.wire.frontend import CancelRequest, PasswordMessage, SASLInitialResponse, StartupMessage
-from tests.proxy.session.example import NOW, bundle
+from tests.proxy.session.example import NOW, bundle, rule
 from tests.proxy.session.playbook import Playbook, prove
 
 SSL, GSS = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
@@ -124,9 +124,20 @@ def test_no_user() -> None:
 
 
 def test_a_setting_that_is_not_passed_on_is_named() -> None:
-    book = Playbook()
-    assert refused(book.client(StartupMessage(3 << 16, {"user": "bot", "role": "postgres"})), "42501")
+    book = Playbook(bundle(rules=[rule("drop", "deny")]))
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "crm", "role": "postgres"}))
+    assert refused(prove(book), "42501")
     assert b'"role"' in book.sent(fx.SendToClient)
+
+
+def test_where_no_rule_could_object_the_target_judges_the_settings() -> None:
+    book = Playbook()
+    given = {"role": "postgres", "options": "-d 5 -c geqo=off", "_pq_.x": "1"}
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "crm", **given}))
+    prove(book)
+    book.give(ev.ServerOpened(tls=False))
+    sent = StartupMessage(3 << 16, {"user": "tidegate_agent", "database": "crm_db", "role": "postgres", "options": "-d 5 -c geqo=off"})
+    assert book.sent() == sent.encode()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def opened(tls: bool = False, startup: dict[str, str] | None = None, **policy: o
 
 
 def test_trust() -> None:
-    book = opened(startup={"application_name": "psql", "options": "-c search_path=crm -c tidegate.run=r-7"})
+    given = {"application_name": "psql", "options": "-c search_path=crm -c tidegate.run=r-7"}
+    book = opened(startup=given, connection={"unanalyzable": "deny"})
     assert decode_startup(book.sent()) == StartupMessage(
         3 << 16, {"user": "tidegate_agent", "database": "crm_db", "search_path": "crm", "application_name": "psql"}
     )
