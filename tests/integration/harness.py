@@ -7,6 +7,7 @@
         stack.entries("statement.intended", subject="reader")
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -103,9 +104,10 @@ class Stack:
     def child(self, name: str) -> psutil.Process:
         """The process that a child's guard runs: control-database, broker, web, celery, beat or worker."""
         for guard in self.supervisor.children():
-            command = guard.cmdline()
-            if "--name" in command and command[command.index("--name") + 1] == name and guard.children():
-                return guard.children()[0]
+            with contextlib.suppress(psutil.NoSuchProcess):  # a guard that ends while it is looked at
+                command, running = guard.cmdline(), guard.children()
+                if running and "--name" in command and command[command.index("--name") + 1] == name:
+                    return running[0]
         raise LookupError(f"the stack has no running child {name}")
 
     def worker_processes(self) -> list[psutil.Process]:
@@ -226,6 +228,15 @@ class Running:
             self._error = error
         finally:
             self.connection.close()
+
+    def vanish(self) -> None:
+        """The agent is gone, in the middle of its statement.
+
+        Not by ``close()``: the thread still reads from that descriptor, and would read from whoever gets its number next.
+        """
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+        self._thread.join(30)
 
     def result(self, seconds: float = 30) -> str:
         self._thread.join(seconds)

@@ -84,7 +84,7 @@ def test_an_agent_that_gives_up_withdraws_its_request(stack: Stack, writer: Agen
 
 def test_an_agent_that_disconnects_withdraws_its_request(stack: Stack, writer: Agent, target: Target) -> None:
     running, message = held(stack, writer, 506)
-    running.connection.close()
+    running.vanish()
     eventually(lambda: state_of(stack, message) == "CANCELLED", "the request is withdrawn")
     assert still_there(target, 506)
 
