@@ -220,6 +220,15 @@ def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.complete(running, "ok")
 
 
+def on_function_result(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    if head.kind is not Kind.QUERY:
+        raise surprise(f"FunctionCallResponse in answer to {head.kind.name}")
+    running = _running(head)
+    running.tag = "FUNCTION CALL"
+    running.bytes += reader.stop - reader.start
+    _forward(relay, reader)
+
+
 # -- COPY
 
 
@@ -338,6 +347,7 @@ HANDLERS: Mapping[int, Handler] = {
     backend.COMMAND_COMPLETE: on_command_complete,
     backend.EMPTY_QUERY_RESPONSE: on_statement_done,
     backend.PORTAL_SUSPENDED: on_statement_done,
+    backend.FUNCTION_CALL_RESPONSE: on_function_result,
     backend.COPY_IN_RESPONSE: on_copy_in,
     backend.COPY_OUT_RESPONSE: on_copy_out,
     backend.COPY_DONE: on_copy_out,

@@ -15,8 +15,9 @@ from proxy.session.pending import Expected, Kind, Undo
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.relay import Examined, Relay
 from proxy.session.state import EndSession
+from proxy.sql.facts import Analysis, Facts
 from proxy.wire import framing, frontend
-from proxy.wire.frontend import Bind, Close, Describe, Execute, Parse, Query
+from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
 Handler = Callable[[Relay, bytes], None]
 
@@ -89,7 +90,18 @@ def settle(relay: Relay, prospect: Prospect) -> None:
 
 
 def on_function_call(relay: Relay, body: bytes) -> None:
-    relay.deny_unseen(b"", errors.undecidable("FunctionCall messages are not supported", hint="Use SELECT function(…)."), "simple")
+    """The fast path (manual, 55.2.6), by which libpq reaches large objects: which function it is says only its oid."""
+    message = received(relay)
+    text = f"FunctionCall {FunctionCall.decode(body).function}"
+    if refusal := relay.standing():
+        relay.deny_unseen(text.encode(), refusal, "simple")
+        return
+    problem = "FunctionCall messages name their function by its oid only"
+    facts = Facts(
+        "unanalyzable", frozenset({"unanalyzable"}), names_change=True, reading_changes=True, schema_changes=True, normalised=text,
+        problem=problem,
+    )
+    settle(relay, relay.prospect(Examined(text, Analysis((facts,)), relay.gate.context()), "simple", message))
 
 
 # -- extended protocol
@@ -134,6 +146,9 @@ def on_bind(relay: Relay, body: bytes) -> None:
         for name in [name for name in relay.statements if name]:
             del relay.statements[name]
     prepared = relay.statements.get(bind.statement)
+    if prepared is None and bind.statement and not relay.gate.context().names_matter:
+        _bind_to_sql(relay, bind, message)
+        return
     if prepared is None:
         told = bind.statement.decode("utf-8", "replace")
         said = f'prepared statement "{told}" does not exist' if told else "unnamed prepared statement does not exist"
@@ -147,6 +162,20 @@ def on_bind(relay: Relay, body: bytes) -> None:
             _bind(relay, result, bind, message)
 
     freshen(relay, prepared, fresh)
+
+
+def _bind_to_sql(relay: Relay, bind: Bind, message: bytes) -> None:
+    """Of what SQL's PREPARE made, if anything: it is decided like EXECUTE of that name."""
+    name = bind.statement.decode("utf-8", "backslashreplace").replace('"', '""')
+    sql = f'EXECUTE "{name}"'.encode()
+
+    def examined(result: Examined | Refusal) -> None:
+        if isinstance(result, Refusal):
+            relay.refuse(result, simple=False)
+        else:
+            _bind(relay, Prepared(bind.statement, sql, result.text, (), result.analysis, result.context.key, result.text), bind, message)
+
+    relay.examine(sql, examined)
 
 
 def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:

@@ -255,6 +255,15 @@ def _target(body: bytes) -> tuple[bytes, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionCall:
+    function: int  # oid; the arguments are left unread
+
+    @classmethod
+    def decode(cls, body: bytes) -> FunctionCall:
+        return cls(Reader(body).int32() & 0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
 class Execute:
     portal: bytes
     limit: int = 0  # rows; 0: all

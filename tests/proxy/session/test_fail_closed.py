@@ -173,8 +173,9 @@ def test_unknown_relations_are_looked_up_once() -> None:
 
 
 def test_function_call() -> None:
-    book = Playbook().sign_in()
-    assert refused(book, b"F\0\0\0\x08\0\0\0\x07")
+    book = Playbook(STRICT).sign_in()
+    assert refused(book, b"F\0\0\0\x08\0\0\0\x07", "TG003")
+    assert book.records("statement.intended")[0]["sql"] == "FunctionCall 7"
     assert book.client(Query(b"select 1"))[-1] == "server Query"
 
 

@@ -49,7 +49,7 @@ def test_a_parse_that_failed_does_not_change_what_its_name_means() -> None:
 
 
 def test_unknown_statements_and_portals_are_refused_in_the_servers_words() -> None:
-    book = Playbook().sign_in()
+    book = Playbook(bundle(**MASKED)).sign_in()
     assert book.client(Bind(b"", b"nope"), SYNC_MESSAGE) == ["server Sync", "client ErrorResponse 26000"]
     book.server(IDLE)
     assert book.client(Execute(b"c"), SYNC_MESSAGE) == ["server Sync", "client ErrorResponse 34000"]
@@ -73,7 +73,7 @@ def test_row_limited_execute_goes_on_where_it_stopped() -> None:
 
 
 def test_describe_close_and_flush_are_relayed() -> None:
-    book = Playbook().sign_in()
+    book = Playbook(bundle(**MASKED)).sign_in()
     words = book.client(Parse(b"s", b"a"), Describe(b"S", b"s"), Close(b"S", b"s"), b"H\0\0\0\x04", SYNC_MESSAGE)
     assert words == ["server Parse", "server Describe", "server Close", "server Flush", "server Sync"]
     words = book.server(PARSED, b"t\0\0\0\x06\0\0", NO_DATA, CLOSED, IDLE)
@@ -104,3 +104,34 @@ def test_a_refused_parse_or_query_destroys_the_unnamed_statement_as_a_server_wou
         book.client(message, *([SYNC_MESSAGE] if isinstance(message, Parse) else []))
         book.server(*([IDLE] if isinstance(message, Parse) else []))
         assert "client ErrorResponse 26000" in book.client(Bind(b"", b""), SYNC_MESSAGE)
+
+
+def test_a_function_call_is_answered_and_may_be_refused_by_the_server() -> None:
+    call, result = b"F\0\0\0\x08\0\0\x03\xba", b"V\0\0\0\x08\xff\xff\xff\xff"
+    book = Playbook().sign_in()
+    assert book.client(call) == ["record statement.intended allow", "server FunctionCall"]
+    assert book.server(result, IDLE) == ["record statement.completed ok", "client FunctionCallResponse", "client ReadyForQuery I"]
+    book.client(call)
+    assert "client ErrorResponse 42704" in book.server(error("42704"), IDLE)
+    assert book.records("statement.completed")[-1]["sqlstate"] == "42704"
+
+
+def test_a_statement_that_sql_prepared_can_be_bound_as_execute_would() -> None:
+    made = one("prepare", actions={"prepare", "select"})
+    executed = one("prepare", actions={"prepare"}, runs_prepared=True)
+    book = strict()
+    book.analyses |= {"PREPARE": made, 'EXECUTE "p"': executed}
+    book.client(Query(b"PREPARE"))
+    book.server(CommandComplete("PREPARE"), IDLE)
+    words = book.client(Bind(b"", b"p"), Execute(b""), SYNC_MESSAGE)
+    assert words == ["record statement.intended allow", "server Bind", "server Execute", "server Sync"]
+    assert "client ErrorResponse 26000" in Playbook(bundle(**MASKED)).sign_in().client(Bind(b"", b"p"))
+    # As with EXECUTE, what it runs must be allowed now.
+    book.analyses["prepare drop"] = one("prepare", actions={"prepare", "delete"})
+    book.server(BOUND, CommandComplete("SELECT 1"), IDLE)
+    book.client(Query(b"prepare drop"))
+    book.server(CommandComplete("PREPARE"), IDLE)
+    book.environment.bundle = bundle(rules=[rule("delete", "deny")])
+    words = book.client(Bind(b"", b"p"), Execute(b""), SYNC_MESSAGE)
+    assert "server Execute" not in words
+    assert "record statement.intended deny" in words

@@ -12,6 +12,7 @@ from proxy.wire.frontend import (
     Close,
     Describe,
     Execute,
+    FunctionCall,
     GSSENCRequest,
     Parse,
     PasswordMessage,
@@ -93,3 +94,7 @@ def test_garbage_is_malformed_or_decoded(body: bytes, kind: type[Query]) -> None
 def test_garbage_startup_is_malformed_or_decoded(packet: bytes) -> None:
     with contextlib.suppress(MalformedError):
         decode_startup(packet)
+
+
+def test_function_call_tells_its_function() -> None:
+    assert FunctionCall.decode(b"\xff\0\0\x01\0\0").function == 0xFF000001
