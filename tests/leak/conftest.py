@@ -75,10 +75,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: 
     plane = ControlPlane()
     connection = {"dbname": "leak_guarded", "user": ROLE}
     secret = {"connections": {"crm": {"password": PASSWORD, "hash_key": base64.b64encode(bytes(32)).decode()}}}
-    plane.publish(bundle(target15, masking=MASKING, connection=connection), secret)
     made = Gateway(plane, tmp_path_factory.mktemp("leaks") / "worker", broker)
     try:
-        made.start()
+        made.start(ready=False)
+        made.until(lambda: plane.called("enrol"))
+        plane.publish(bundle(target15, masking=MASKING, connection=connection), secret)
+        made.until(lambda: made.health()[0] == 200)
         yield made
     finally:
         made.close()
