@@ -1,0 +1,126 @@
+"""The pages in a real browser: they answer, fit a phone, break no security policy and fetch nothing from elsewhere."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from deploy.demo.approver import link_in
+from tests.conftest import unavailable
+from tests.integration.harness import Agent, Stack
+from tests.integration.test_approvals import held
+
+CHROMIUM = Path("/usr/bin/chromium")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        unavailable(f"no {CHROMIUM} (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
+    """A page of its own session; at the end, whatever it complained of or fetched from elsewhere fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(size: dict[str, int] = DESK) -> Page:
+        context = browser.new_context(viewport=size, base_url=stack.ready["control_url"])
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url) if not _is_ours(request.url, stack) else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_ours(url: str, stack: Stack) -> bool:
+    return url.startswith((stack.ready["control_url"] + "/", "data:", "blob:"))
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def sign_in(page: Page, stack: Stack) -> None:
+    page.goto("/login")
+    page.get_by_label("Username").fill(stack.ready["admin"]["username"])
+    page.get_by_label("Password").fill(stack.ready["admin"]["password"])
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize(("size", "order"), [(PHONE, 601), (DESK, 602)], ids=["phone", "desk"])
+def test_an_approver_decides_on_the_page_behind_the_link(
+    stack: Stack, writer: Agent, open_page: Callable[..., Page], size: dict[str, int], order: int
+) -> None:
+    running, message = held(stack, writer, order)
+    page = open_page(size)
+    page.goto(link_in(message))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("writer wants to run a statement")
+    expect(page.get_by_text("DELETE FROM crm.orders WHERE id = $1").first).to_be_visible()
+    assert fits(page)
+    page.get_by_label("Comment for the agent and the record").fill("looked at it")
+    page.get_by_role("button", name="Approve" if size is DESK else "Reject").click()
+    expect(page.get_by_text("dana, you").first).to_be_visible()
+    assert fits(page)
+    if size is DESK:
+        assert running.result() == "DELETE 1"
+    else:
+        with pytest.raises(psycopg.Error) as refused:
+            running.result()
+        assert refused.value.sqlstate == "TG002"
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Callable[..., Page], size: dict[str, int]) -> None:
+    page = open_page(size)
+    sign_in(page, stack)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Welcome")
+    seen = {"/login"}
+    waiting = ["/", "/admin/", "/audit/", "/approvals/", "/audit/exports/", "/api/v1/docs"]
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 200, address
+        assert fits(page), address
+        if address.startswith("/admin/") and address.count("/") == 2:
+            waiting += page.eval_on_selector_all("#content a[href^='/admin/']", "links => links.map(link => link.getAttribute('href'))")
+    assert len(seen) > 15
+
+
+def test_an_auditor_downloads_an_export(stack: Stack, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    page = open_page()
+    sign_in(page, stack)
+    page.goto("/audit/exports/")
+    page.get_by_role("button", name="Make the export").click()
+    link = page.get_by_role("link", name="Download").first
+    for _ in range(60):
+        if link.is_visible():
+            break
+        page.wait_for_timeout(250)
+        page.goto("/audit/exports/")
+    with page.expect_download() as download:
+        link.click()
+    download.value.save_as(tmp_path / "export.zip")
+    assert "entries.jsonl" in zipfile.ZipFile(tmp_path / "export.zip").namelist()
