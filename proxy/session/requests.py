@@ -147,7 +147,7 @@ def on_bind(relay: Relay, body: bytes) -> None:
             del relay.statements[name]
     prepared = relay.statements.get(bind.statement)
     if prepared is None and bind.statement and not relay.gate.context().names_matter:
-        _bind_to_sql(relay, bind, message)
+        _made_by_sql(relay, "EXECUTE", bind.statement, lambda made: _bind(relay, made, bind, message))
         return
     if prepared is None:
         told = bind.statement.decode("utf-8", "replace")
@@ -164,16 +164,16 @@ def on_bind(relay: Relay, body: bytes) -> None:
     freshen(relay, prepared, fresh)
 
 
-def _bind_to_sql(relay: Relay, bind: Bind, message: bytes) -> None:
-    """Of what SQL's PREPARE made, if anything: it is decided like EXECUTE of that name."""
-    name = bind.statement.decode("utf-8", "backslashreplace").replace('"', '""')
-    sql = f'EXECUTE "{name}"'.encode()
+def _made_by_sql(relay: Relay, verb: str, name: bytes, then: Callable[[Prepared], None]) -> None:
+    """What SQL gave a name to (PREPARE, DECLARE), if anything: it is decided like the SQL that runs it."""
+    quoted = name.decode("utf-8", "backslashreplace").replace('"', '""')
+    sql = f'{verb} "{quoted}"'.encode()
 
     def examined(result: Examined | Refusal) -> None:
         if isinstance(result, Refusal):
             relay.refuse(result, simple=False)
         else:
-            _bind(relay, Prepared(bind.statement, sql, result.text, (), result.analysis, result.context.key, result.text), bind, message)
+            then(Prepared(name, sql, result.text, (), result.analysis, result.context.key, result.text))
 
     relay.examine(sql, examined)
 
@@ -181,7 +181,7 @@ def _bind_to_sql(relay: Relay, bind: Bind, message: bytes) -> None:
 def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:
     relay.outbox.server.add(message)
     undo = Undo(relay.portals, bind.portal, relay.portals.get(bind.portal))
-    relay.portals[bind.portal] = Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest)
+    relay.portals[bind.portal] = _portal(relay, prepared, bind)
     plan = prepared.analysis.plan
     relay.expect(Expected(Kind.BIND, undo=undo, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"))
 
@@ -220,23 +220,30 @@ def freshen(relay: Relay, prepared: Prepared, then: Callable[[Prepared | Refusal
 def on_execute(relay: Relay, body: bytes) -> None:
     execute, message = Execute.decode(body), received(relay)
     portal = relay.portals.get(execute.portal)
-    if portal is None:
+    if portal is not None:
+        relay.when_names_known(lambda: _execute(relay, portal, message))
+    elif execute.portal and not relay.gate.context().names_matter:
+        unbound = Bind(execute.portal, b"")
+        _made_by_sql(relay, "FETCH ALL FROM", execute.portal, lambda made: _execute(relay, _portal(relay, made, unbound), message))
+    else:
         name = execute.portal.decode("utf-8", "replace")
         relay.refuse(Refusal("34000", f'portal "{name}" does not exist'), simple=False)
-        return
 
-    def execute_now() -> None:
-        prepared, context = portal.prepared, relay.gate.context()
-        prospect = relay.prospect(Examined(prepared.text, prepared.analysis, context), "extended", message, portal)
-        refusal = relay.standing()
-        if refusal is None and context.masks.digest != portal.mask_digest:
-            refusal = errors.undecidable("masks changed since the portal was made", hint="Bind again.")
-        if refusal is None:
-            settle(relay, prospect)
-        else:
-            relay.deny(prospect, Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate), refusal)
 
-    relay.when_names_known(execute_now)
+def _execute(relay: Relay, portal: Portal, message: bytes) -> None:
+    prepared, context = portal.prepared, relay.gate.context()
+    prospect = relay.prospect(Examined(prepared.text, prepared.analysis, context), "extended", message, portal)
+    refusal = relay.standing()
+    if refusal is None and context.masks.digest != portal.mask_digest:
+        refusal = errors.undecidable("masks changed since the portal was made", hint="Bind again.")
+    if refusal is None:
+        settle(relay, prospect)
+    else:
+        relay.deny(prospect, Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate), refusal)
+
+
+def _portal(relay: Relay, prepared: Prepared, bind: Bind) -> Portal:
+    return Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest)
 
 
 def on_describe(relay: Relay, body: bytes) -> None:

@@ -56,7 +56,7 @@ def test_unknown_statements_and_portals_are_refused_in_the_servers_words() -> No
 
 
 def test_portals_end_with_their_transaction() -> None:
-    book = Playbook().sign_in()
+    book = Playbook(bundle(**MASKED)).sign_in()
     book.client(Parse(b"", b"a"), Bind(b"p", b""), SYNC_MESSAGE)
     book.server(PARSED, BOUND, IDLE)
     assert "client ErrorResponse 34000" in book.client(Execute(b"p"), SYNC_MESSAGE)
@@ -135,3 +135,19 @@ def test_a_statement_that_sql_prepared_can_be_bound_as_execute_would() -> None:
     words = book.client(Bind(b"", b"p"), Execute(b""), SYNC_MESSAGE)
     assert "server Execute" not in words
     assert "record statement.intended deny" in words
+
+
+def test_a_cursor_that_sql_declared_can_be_executed_as_fetch_would() -> None:
+    book = strict()
+    book.analyses |= {'FETCH ALL FROM "c ""1"""': one("cursor")}
+    words = book.client(Execute(b'c "1"', 2), SYNC_MESSAGE)
+    assert words == ["record statement.intended allow", "server Execute", "server Sync"]
+    assert book.records("statement.intended")[0]["sql"] == 'FETCH ALL FROM "c ""1"""'
+    assert book.server(DataRow((b"1",)), SUSPENDED, IDLE)[1:] == ["client DataRow", "client PortalSuspended", "client ReadyForQuery I"]
+    assert book.records("statement.completed")[0]["rows"] == 1
+    # Whether there is one, the server says; whether it may be read, the policy.
+    book.client(Execute(b"none"), SYNC_MESSAGE)
+    assert "client ErrorResponse 34000" in book.server(error("34000"), IDLE)
+    book.analyses['FETCH ALL FROM "d"'] = one("cursor")
+    book.environment.bundle = bundle(rules=[rule("cursor", "deny")])
+    assert "record statement.intended deny" in book.client(Execute(b"d"), SYNC_MESSAGE)
