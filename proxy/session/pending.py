@@ -64,11 +64,19 @@ class Expected:
     reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
 
+    def never_happened(self) -> None:
+        """The server has ignored the message: names mean what they meant before."""
+        if self.undo is not None:
+            self.undo.restore()
+        if self.kind is Kind.DESCRIBE and self.target is not None:
+            self.target.asked = False
+
 
 class Pending:
     def __init__(self) -> None:
         self._queue: deque[Expected] = deque()
         self._boundaries = 0  # SYNC and QUERY entries: what a ReadyForQuery will answer
+        self.copying_in = False  # the head's COPY waits for data, and nothing that ends it has been sent yet
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -86,6 +94,7 @@ class Pending:
         return self._boundaries
 
     def push(self, expected: Expected) -> None:
+        self.copying_in = False  # any message but the COPY's own makes it fail
         if expected.kind in (Kind.SYNC, Kind.QUERY):
             self._boundaries += 1
         self._queue.append(expected)
@@ -105,27 +114,25 @@ class Pending:
         while self._queue and self._queue[0].kind is not Kind.SYNC:
             dropped.append(self.pop())
         for expected in reversed(dropped):
-            if expected.undo is not None:
-                expected.undo.restore()
-            if expected.kind is Kind.DESCRIBE and expected.target is not None:
-                expected.target.asked = False
+            expected.never_happened()
         return dropped
 
-    def begin_copy_in(self) -> bool:
-        """The head's COPY wants data: Syncs that were sent before the data's end are ignored by the server.
+    def begin_copy_in(self) -> None:
+        """The head's COPY wants data: Syncs that were sent before its end are ignored by the server (manual, 55.2.7)."""
+        head = self._queue.popleft()
+        while self._queue and self._queue[0].kind is Kind.SYNC:
+            self.pop()
+        self.copying_in = not self._queue
+        if self._queue and self._queue[0].kind is Kind.COPY_END:
+            self._queue.popleft()
+        self._queue.appendleft(head)
 
-        Returns whether the end of the data has been sent already.
-        """
-        kept = deque([self._queue.popleft()])
-        ended = False
-        while self._queue:
-            expected = self._queue.popleft()
-            if expected.kind is Kind.COPY_END:
-                ended = True
-                break
-            if expected.kind is Kind.SYNC:
-                self._boundaries -= 1
-            else:
-                kept.append(expected)
-        self._queue.extendleft(reversed(kept))
-        return ended
+    def swallowed_by_copy(self) -> Expected | None:
+        """The head's COPY failed because of the message behind it, which will have no answer of its own."""
+        if len(self._queue) < 2 or self._queue[1].kind in (Kind.SYNC, Kind.COPY_END, Kind.LOCAL):
+            return None
+        head = self._queue.popleft()
+        swallowed = self.pop()
+        self._queue.appendleft(head)
+        swallowed.never_happened()
+        return swallowed

@@ -77,7 +77,6 @@ class Relay:
         self.unsynced = False  # messages were forwarded since the last of them
         self.executed = False  # … among them an Execute
         self.skipping = False  # as a server after an error: until the client's Sync
-        self.copying_in = False
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
         self.waiting: Waiting | None = None
         self.paused = False

@@ -210,7 +210,7 @@ def on_statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None
 
 
 def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
-    relay.copying_in = False
+    relay.pending.copying_in = False
     if head.kind is Kind.QUERY:
         head.masker, head.masker_known = None, False  # the next result of the same Query describes itself
         _forward(relay, reader)
@@ -234,7 +234,7 @@ def on_function_result(relay: Relay, head: Expected, reader: FrameReader) -> Non
 
 def on_copy_in(relay: Relay, head: Expected, reader: FrameReader) -> None:
     _running(head)
-    relay.copying_in = not relay.pending.begin_copy_in()
+    relay.pending.begin_copy_in()
     _forward(relay, reader)
 
 
@@ -250,7 +250,7 @@ def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
     ready = ReadyForQuery.decode(_body(reader))
     _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)
     relay.status = ready.status
-    relay.copying_in = False
+    relay.pending.copying_in = False
     if head.running is not None:
         relay.complete(head.running, "error" if head.running.sqlstate else "ok")
     relay.ready(head.batch)
@@ -267,7 +267,7 @@ def on_error(relay: Relay, reader: FrameReader) -> None:
         return
     if head is None:
         raise surprise("an ErrorResponse that nothing caused")
-    relay.copying_in = False
+    relay.pending.copying_in = False
     relay.names.failed()
     if head.kind is Kind.POISON:
         relay.outbox.client.add(head.reply)
@@ -279,7 +279,14 @@ def on_error(relay: Relay, reader: FrameReader) -> None:
         head.running.sqlstate = fields.sqlstate
     if head.kind is not Kind.QUERY:
         _abandon_batch(relay, head)
+    elif _was_interrupted(fields) and (swallowed := relay.pending.swallowed_by_copy()) and swallowed.running is not None:
+        relay.complete(swallowed.running, "cancelled")
     relay.answer_local()
+
+
+def _was_interrupted(fields: ErrorFields) -> bool:
+    """Whether a COPY found another message where it wanted data. Code that users write has another routine in its errors."""
+    return fields.sqlstate == "08P01" and fields.fields.get("R") == b"CopyGetData"
 
 
 def _abandon_batch(relay: Relay, failed: Expected) -> None:

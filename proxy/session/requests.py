@@ -146,7 +146,7 @@ def on_bind(relay: Relay, body: bytes) -> None:
         for name in [name for name in relay.statements if name]:
             del relay.statements[name]
     prepared = relay.statements.get(bind.statement)
-    if prepared is None and bind.statement and not relay.gate.context().names_matter:
+    if prepared is None and _server_may_know(relay, bind.statement):
         _made_by_sql(relay, "EXECUTE", bind.statement, lambda made: _bind(relay, made, bind, message))
         return
     if prepared is None:
@@ -162,6 +162,12 @@ def on_bind(relay: Relay, body: bytes) -> None:
             _bind(relay, result, bind, message)
 
     freshen(relay, prepared, fresh)
+
+
+def _server_may_know(relay: Relay, name: bytes) -> bool:
+    """Whether it is left to the server what a name stands for that no message of this session gave."""
+    context = relay.gate.context()
+    return not context.reading_matters or (name != b"" and not context.names_matter)
 
 
 def _made_by_sql(relay: Relay, verb: str, name: bytes, then: Callable[[Prepared], None]) -> None:
@@ -222,7 +228,7 @@ def on_execute(relay: Relay, body: bytes) -> None:
     portal = relay.portals.get(execute.portal)
     if portal is not None:
         relay.when_names_known(lambda: _execute(relay, portal, message))
-    elif execute.portal and not relay.gate.context().names_matter:
+    elif _server_may_know(relay, execute.portal):
         unbound = Bind(execute.portal, b"")
         _made_by_sql(relay, "FETCH ALL FROM", execute.portal, lambda made: _execute(relay, _portal(relay, made, unbound), message))
     else:
@@ -278,7 +284,7 @@ def on_close(relay: Relay, body: bytes) -> None:
 def on_sync(relay: Relay, body: bytes) -> None:
     pass_on(relay)
     relay.skipping = False
-    if not relay.copying_in:  # a server that waits for a COPY's data ignores it (manual, 55.2.6)
+    if not relay.pending.copying_in:  # a server that waits for a COPY's data ignores it (manual, 55.2.7)
         relay.pending.push(Expected(Kind.SYNC, batch=relay.end_batch()))
 
 
@@ -291,8 +297,8 @@ def on_flush(relay: Relay, body: bytes) -> None:
 
 def on_copy_end(relay: Relay, body: bytes) -> None:
     pass_on(relay)
-    if relay.copying_in:
-        relay.copying_in = False
+    if relay.pending.copying_in:
+        relay.pending.copying_in = False
     else:
         relay.pending.push(Expected(Kind.COPY_END))
         relay.answer_local()

@@ -46,10 +46,30 @@ def test_names_are_put_back_in_reverse_order() -> None:
 
 def test_copy_in_takes_away_the_syncs_before_the_end_of_its_data() -> None:
     pending = queue(Kind.EXECUTE, Kind.SYNC, Kind.COPY_END, Kind.SYNC)
-    assert pending.begin_copy_in()
+    pending.begin_copy_in()
+    assert not pending.copying_in
     assert kinds(pending) == [Kind.EXECUTE, Kind.SYNC]
     assert pending.boundaries == 1
     pending = queue(Kind.EXECUTE, Kind.SYNC)
-    assert not pending.begin_copy_in()
+    pending.begin_copy_in()
+    assert pending.copying_in
     assert kinds(pending) == [Kind.EXECUTE]
     assert pending.boundaries == 0
+
+
+def test_what_makes_a_copy_in_fail_has_no_answer_of_its_own() -> None:
+    names: dict[bytes, object] = {b"s": "new"}
+    pending = queue(Kind.QUERY, Kind.SYNC)
+    pending.push(Expected(Kind.PARSE, undo=Undo(names, b"s", "old")))
+    pending.push(Expected(Kind.COPY_END))
+    pending.begin_copy_in()
+    assert not pending.copying_in, "the message behind it ends it"
+    swallowed = pending.swallowed_by_copy()
+    assert swallowed is not None
+    assert swallowed.kind is Kind.PARSE
+    assert names == {b"s": "old"}
+    assert kinds(pending) == [Kind.QUERY, Kind.COPY_END]
+    assert pending.swallowed_by_copy() is None
+    pending.copying_in = True
+    pending.push(Expected(Kind.QUERY))
+    assert not pending.copying_in

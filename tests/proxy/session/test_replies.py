@@ -55,6 +55,32 @@ def test_a_failed_copy_in_leaves_the_session_usable() -> None:
     assert book.client(Query(b"a")) == ALLOWED
 
 
+def test_a_query_in_the_middle_of_a_copy_fails_it_and_is_never_run() -> None:
+    for early in (True, False):
+        book = Playbook().sign_in()
+        wanted = b"G\0\0\0\x07\0\0\0"
+        if early:
+            book.client(Query(b"copy"), Query(b"second"))
+            book.server(wanted)
+        else:
+            book.client(Query(b"copy"))
+            book.server(wanted)
+            book.client(Query(b"second"))
+        words = book.server(error("08P01", R="CopyGetData"), IDLE)
+        assert words[-2:] == ["client ErrorResponse 08P01", "client ReadyForQuery I"]
+        assert sorted(r["outcome"] for r in book.records("statement.completed")) == ["cancelled", "error"]
+        assert book.client(Query(b"third"))[-1] == "server Query"
+        assert book.server(CommandComplete("SELECT 0"), IDLE)[-1] == "client ReadyForQuery I"
+
+
+def test_a_query_behind_a_copy_that_failed_by_its_data_is_run() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"copy"), Query(b"second"))
+    book.server(b"G\0\0\0\x07\0\0\0", error("22P02"), IDLE)
+    assert book.server(CommandComplete("SELECT 0"), IDLE)[-1] == "client ReadyForQuery I"
+    assert [r["outcome"] for r in book.records("statement.completed")] == ["error", "ok"]
+
+
 def test_copy_out_is_streamed_in_pieces() -> None:
     book = Playbook().sign_in()
     book.client(Query(b"copy"))
