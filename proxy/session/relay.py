@@ -79,6 +79,7 @@ class Relay:
         self.skipping = False  # as a server after an error: until the client's Sync
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
         self.waiting: Waiting | None = None
+        self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.draining = False
         self.server_said_goodbye = False  # by a FATAL error, which the client has got
@@ -157,7 +158,10 @@ class Relay:
         self.resume()
 
     def _analysed(self, sql: bytes, examined: Examined, then: Then, tried: frozenset[str]) -> None:
-        if examined.context is not self.gate.context():
+        if self.cancelled:
+            self.cancelled = False
+            then(errors.cancelled())
+        elif examined.context is not self.gate.context():
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
         elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from proxy import errors
 from proxy.errors import Refusal
@@ -17,9 +18,10 @@ from proxy.session.relay import Examined, Relay
 from proxy.session.state import EndSession
 from proxy.sql.facts import Analysis, Facts
 from proxy.wire import framing, frontend
+from proxy.wire.codec import MalformedError
 from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
-Handler = Callable[[Relay, bytes], None]
+Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
 
 
 def pump(relay: Relay) -> None:
@@ -45,7 +47,14 @@ def pump(relay: Relay) -> None:
             raise EndSession("unknown message", errors.protocol_violation(f"invalid frontend message type {kind}"))
         if relay.skipping and kind not in (frontend.SYNC, frontend.TERMINATE):
             continue
-        handler(relay, reader.buffer[reader.start + 5 : reader.stop])
+        decode, handle = handler
+        try:
+            message = decode(reader.buffer[reader.start + 5 : reader.stop])
+        except MalformedError as error:
+            # Its frame was right, so the next message begins where it should: the session goes on, as at a server.
+            relay.refuse(Refusal("08P01", str(error)), simple=kind in (frontend.QUERY, frontend.FUNCTION_CALL))
+        else:
+            handle(relay, message)
     relay.holder.check_queue(relay)
 
 
@@ -63,8 +72,8 @@ def received(relay: Relay) -> bytes:
 # -- simple protocol
 
 
-def on_query(relay: Relay, body: bytes) -> None:
-    sql, message = Query.decode(body).sql, received(relay)
+def on_query(relay: Relay, query: Query) -> None:
+    sql, message = query.sql, received(relay)
     relay.statements.pop(b"", None)  # a Query destroys the unnamed statement, and a refused one does no less
 
     def examined(result: Examined | Refusal) -> None:
@@ -89,10 +98,10 @@ def settle(relay: Relay, prospect: Prospect) -> None:
         forward.run(relay, prospect, decision)
 
 
-def on_function_call(relay: Relay, body: bytes) -> None:
+def on_function_call(relay: Relay, call: FunctionCall) -> None:
     """The fast path (manual, 55.2.6), by which libpq reaches large objects: which function it is says only its oid."""
     message = received(relay)
-    text = f"FunctionCall {FunctionCall.decode(body).function}"
+    text = f"FunctionCall {call.function}"
     if refusal := relay.standing():
         relay.deny_unseen(text.encode(), refusal, "simple")
         return
@@ -107,8 +116,8 @@ def on_function_call(relay: Relay, body: bytes) -> None:
 # -- extended protocol
 
 
-def on_parse(relay: Relay, body: bytes) -> None:
-    parse, message = Parse.decode(body), received(relay)
+def on_parse(relay: Relay, parse: Parse) -> None:
+    message = received(relay)
 
     def examined(result: Examined | Refusal) -> None:
         if isinstance(result, Refusal):
@@ -139,8 +148,8 @@ def _parse(relay: Relay, parse: Parse, message: bytes, examined: Examined) -> No
     relay.expect(Expected(Kind.PARSE, undo=undo, sanitise=analysis.plan.sanitise_errors, rewritten=scan))
 
 
-def on_bind(relay: Relay, body: bytes) -> None:
-    bind, message = Bind.decode(body), received(relay)
+def on_bind(relay: Relay, bind: Bind) -> None:
+    message = received(relay)
     if relay.named.forget_parsed:
         relay.named.forget_parsed = False
         for name in [name for name in relay.statements if name]:
@@ -223,8 +232,8 @@ def freshen(relay: Relay, prepared: Prepared, then: Callable[[Prepared | Refusal
     relay.examine(prepared.sql, examined)
 
 
-def on_execute(relay: Relay, body: bytes) -> None:
-    execute, message = Execute.decode(body), received(relay)
+def on_execute(relay: Relay, execute: Execute) -> None:
+    message = received(relay)
     portal = relay.portals.get(execute.portal)
     if portal is not None:
         relay.when_names_known(lambda: _execute(relay, portal, message))
@@ -252,9 +261,7 @@ def _portal(relay: Relay, prepared: Prepared, bind: Bind) -> Portal:
     return Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest)
 
 
-def on_describe(relay: Relay, body: bytes) -> None:
-    describe = Describe.decode(body)
-
+def on_describe(relay: Relay, describe: Describe) -> None:
     def describe_now() -> None:
         target: Prepared | Portal | None = relay.portals.get(describe.name)
         if describe.kind == b"S":
@@ -269,9 +276,7 @@ def on_describe(relay: Relay, body: bytes) -> None:
     relay.when_names_known(describe_now)
 
 
-def on_close(relay: Relay, body: bytes) -> None:
-    close = Close.decode(body)
-
+def on_close(relay: Relay, close: Close) -> None:
     def close_now() -> None:
         names: dict[bytes, Prepared] | dict[bytes, Portal] = relay.statements if close.kind == b"S" else relay.portals
         undo = Undo(names, close.name, names.pop(close.name, None))
@@ -314,17 +319,17 @@ def on_terminate(relay: Relay, body: bytes) -> None:
 
 
 HANDLERS: Mapping[int, Handler] = {
-    frontend.QUERY: on_query,
-    frontend.PARSE: on_parse,
-    frontend.BIND: on_bind,
-    frontend.EXECUTE: on_execute,
-    frontend.DESCRIBE: on_describe,
-    frontend.CLOSE: on_close,
-    frontend.SYNC: on_sync,
-    frontend.FLUSH: on_flush,
-    frontend.COPY_DATA: on_copy_data,
-    frontend.COPY_DONE: on_copy_end,
-    frontend.COPY_FAIL: on_copy_end,
-    frontend.FUNCTION_CALL: on_function_call,
-    frontend.TERMINATE: on_terminate,
+    frontend.QUERY: (Query.decode, on_query),
+    frontend.PARSE: (Parse.decode, on_parse),
+    frontend.BIND: (Bind.decode, on_bind),
+    frontend.EXECUTE: (Execute.decode, on_execute),
+    frontend.DESCRIBE: (Describe.decode, on_describe),
+    frontend.CLOSE: (Close.decode, on_close),
+    frontend.FUNCTION_CALL: (FunctionCall.decode, on_function_call),
+    frontend.SYNC: (bytes, on_sync),
+    frontend.FLUSH: (bytes, on_flush),
+    frontend.COPY_DATA: (bytes, on_copy_data),
+    frontend.COPY_DONE: (bytes, on_copy_end),
+    frontend.COPY_FAIL: (bytes, on_copy_end),
+    frontend.TERMINATE: (bytes, on_terminate),
 }

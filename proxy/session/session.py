@@ -151,8 +151,10 @@ class Session:
             return
         if relay.holder.hold is not None:
             relay.holder.cancel(relay, "cancelled by the client")
-        elif relay.pending:
+        elif any(not expected.silent for expected in relay.pending):
             self._cancel_server()
+        elif relay.waiting is not None:
+            relay.cancelled = True  # a server would be busy with the statement by now
 
     def _cancel_server(self) -> None:
         self._state.outbox.add(CancelServer(self._state.server_process, self._state.server_secret))

@@ -11,7 +11,7 @@ _UINT32 = struct.Struct("!I")
 
 
 class MalformedError(Exception):
-    """A peer sent bytes that are not the message they claim to be. :class:`proxy.session.session.Session` answers 08P01."""
+    """A peer sent bytes that are not the message they claim to be; answered by 08P01 and, as far as it has any, PostgreSQL's words."""
 
 
 class Reader:
@@ -40,7 +40,7 @@ class Reader:
         start = self._position
         end = self._body.find(b"\0", start)
         if end < 0:
-            raise MalformedError("string without terminator")
+            raise MalformedError("invalid string in message")
         self._position = end + 1
         return self._body[start:end]
 
@@ -65,7 +65,7 @@ class Reader:
         if length == -1:
             return None
         if length < 0:
-            raise MalformedError("negative length")
+            raise MalformedError("insufficient data left in message")
         return self.take(length)
 
     @property
@@ -74,12 +74,12 @@ class Reader:
 
     def end(self) -> None:
         if self._position != len(self._body):
-            raise MalformedError("bytes left over at the end of the message")
+            raise MalformedError("invalid message format")
 
     def _advance(self, count: int) -> int:
         start = self._position
         if count < 0 or start + count > len(self._body):
-            raise MalformedError("message is too short")
+            raise MalformedError("insufficient data left in message")
         self._position = start + count
         return start
 

@@ -189,7 +189,7 @@ class Bind:
         results = _formats(reader)
         reader.end()
         if len(formats) not in (0, 1, len(values)):
-            raise MalformedError("number of parameter formats does not match number of parameters")
+            raise MalformedError(f"bind message has {len(formats)} parameter formats but {len(values)} parameters")
         return cls(portal, statement, formats, values, results)
 
     def encode(self) -> bytes:
@@ -204,10 +204,7 @@ class Bind:
 
 
 def _formats(reader: Reader) -> tuple[int, ...]:
-    formats = tuple([reader.int16() for _ in range(reader.count())])
-    if any(code not in (0, 1) for code in formats):
-        raise MalformedError("unknown format code")
-    return formats
+    return tuple([reader.int16() for _ in range(reader.count())])
 
 
 def format_at(formats: tuple[int, ...], number: int) -> int:
@@ -226,7 +223,7 @@ class Describe:
 
     @classmethod
     def decode(cls, body: bytes) -> Describe:
-        return cls(*_target(body))
+        return cls(*_target(body, "DESCRIBE"))
 
     def encode(self) -> bytes:
         return message(b"D", self.kind + cstring(self.name))
@@ -239,18 +236,18 @@ class Close:
 
     @classmethod
     def decode(cls, body: bytes) -> Close:
-        return cls(*_target(body))
+        return cls(*_target(body, "CLOSE"))
 
     def encode(self) -> bytes:
         return message(b"C", self.kind + cstring(self.name))
 
 
-def _target(body: bytes) -> tuple[bytes, bytes]:
+def _target(body: bytes, name_of_message: str) -> tuple[bytes, bytes]:
     reader = Reader(body)
     kind, name = reader.take(1), reader.cstring()
     reader.end()
     if kind not in (b"S", b"P"):
-        raise MalformedError("neither a statement nor a portal")
+        raise MalformedError(f"invalid {name_of_message} message subtype {kind[0]}")
     return kind, name
 
 

@@ -1,5 +1,6 @@
 """What the client says in the extended protocol."""
 
+from proxy.effects import SendToClient
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import CommandComplete, DataRow
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Describe, Execute, Parse, Query
@@ -151,3 +152,19 @@ def test_a_cursor_that_sql_declared_can_be_executed_as_fetch_would() -> None:
     book.analyses['FETCH ALL FROM "d"'] = one("cursor")
     book.environment.bundle = bundle(rules=[rule("cursor", "deny")])
     assert "record statement.intended deny" in book.client(Execute(b"d"), SYNC_MESSAGE)
+
+
+def test_a_malformed_message_is_answered_in_the_servers_words_and_the_session_goes_on() -> None:
+    for message, said in (
+        (b"Q\0\0\0\x05x", b"invalid string in message"),
+        (b"P\0\0\0\x06\0\0", b"insufficient data left in message"),
+        (Bind(b"", b"", (0, 0), (b"1",)).encode(), b"bind message has 2 parameter formats but 1 parameters"),
+        (b"D\0\0\0\x06x\0", b"invalid DESCRIBE message subtype 120"),
+        (b"E\0\0\0\x0a\0\0\0\0\0\0", b"invalid message format"),
+    ):
+        book = Playbook().sign_in()
+        words = book.client(message, *([] if message[:1] == b"Q" else [Query(b"ignored"), SYNC_MESSAGE]))
+        words += book.server(*([] if message[:1] == b"Q" else [IDLE]))
+        assert [word for word in words if word.startswith("client")] == ["client ErrorResponse 08P01", "client ReadyForQuery I"]
+        assert said in book.sent(SendToClient)
+        assert book.client(Query(b"a"))[-1] == "server Query"

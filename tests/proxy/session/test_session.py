@@ -4,7 +4,8 @@ from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import Query
-from tests.proxy.session.playbook import IDLE, Playbook, error
+from tests.proxy.session.example import MASKED, bundle, one
+from tests.proxy.session.playbook import IDLE, PROBE_ANSWER, Playbook, error
 
 
 def test_cancel_goes_to_the_server_with_its_own_key() -> None:
@@ -14,6 +15,32 @@ def test_cancel_goes_to_the_server_with_its_own_key() -> None:
     book.effects.clear()
     book.give(ev.CancelRequested())
     assert book.effects == [fx.CancelServer(77, b"real")]
+
+
+def test_a_cancel_that_comes_while_the_statement_is_analysed_is_not_lost() -> None:
+    book = Playbook().sign_in()
+    book.answer_analyses = False
+    book.client(Query(b"select 1"))
+    assert book.give(ev.CancelRequested()) == []
+    assert book.give(ev.Analysed(one("select"))) == [
+        "record statement.intended deny", "record statement.completed refused", "client ErrorResponse 57014", "client ReadyForQuery I",
+    ]  # fmt: skip
+    book.client(Query(b"select 1"))
+    assert book.give(ev.Analysed(one("select"))) == ["record statement.intended allow", "server Query"], "it is forgotten"
+
+
+def test_a_cancel_that_comes_while_names_are_asked_for_is_not_lost() -> None:
+    book = Playbook(bundle(**MASKED)).sign_in()
+    book.answer_probes = False
+    book.client(Query(b"select 1"))
+    assert book.give(ev.CancelRequested()) == [], "the probe is not the client's"
+    assert "client ErrorResponse 57014" in book.server(*PROBE_ANSWER)
+
+
+def test_a_cancel_of_an_idle_session_means_nothing_later() -> None:
+    book = Playbook().sign_in()
+    book.give(ev.CancelRequested())
+    assert book.client(Query(b"select 1"))[-1] == "server Query"
 
 
 def test_a_client_that_goes_while_the_server_works() -> None:
