@@ -1,0 +1,15 @@
+"""The suites, in the order in which they run."""
+
+from tests.conformance.suite import Suite
+from tests.conformance.suites import asyncpg, dump, libpq_pipeline, pg8000, pg_regress, pgbench, psycopg2, sqlalchemy
+
+ALL: tuple[Suite, ...] = (
+    pgbench.Pgbench(),
+    dump.Dump(),
+    libpq_pipeline.LibpqPipeline(),
+    pg8000.Pg8000(),
+    psycopg2.Psycopg2(),
+    asyncpg.Asyncpg(),
+    sqlalchemy.Sqlalchemy(),
+    pg_regress.PgRegress(),
+)
