@@ -1,7 +1,9 @@
 import pytest
 
 from proxy.wire import codec
+from proxy.wire.backend import ParameterDescription
 from proxy.wire.codec import MalformedError, Reader
+from proxy.wire.frontend import Bind
 
 
 def test_values() -> None:
@@ -16,9 +18,16 @@ def test_lengths_that_lie(body: bytes) -> None:
         Reader(body).value()
 
 
-def test_negative_count() -> None:
+def test_a_count_that_lies() -> None:
     with pytest.raises(MalformedError):
-        Reader(b"\xff\xff").count()
+        ParameterDescription.decode(b"\xff\xff" + codec.uint32(23))
+
+
+def test_as_many_parameters_as_the_server_takes() -> None:
+    many = Bind(b"", b"", (), (b"1",) * 65_535)
+    assert Bind.decode(many.encode()[5:]) == many
+    types = ParameterDescription((23,) * 65_535)
+    assert ParameterDescription.decode(types.encode()[5:]) == types
 
 
 def test_a_string_with_a_zero_byte_cannot_be_sent() -> None:
