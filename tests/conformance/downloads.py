@@ -52,6 +52,14 @@ def drivers() -> Path:
     return python
 
 
+def debian_source(package: str, version: str) -> Path:
+    """The unpacked original source of a Debian source package."""
+    unpacked = CACHE / f"{package}-{version}"
+    if not unpacked.exists():
+        _unpack(_debian_archive(package, version), unpacked)
+    return unpacked
+
+
 def postgresql_source() -> Path:
     """PostgreSQL's source tree, of the version that is installed, with `pg_regress` and `libpq_pipeline` built."""
     version = _installed_version()
@@ -59,7 +67,7 @@ def postgresql_source() -> Path:
     if (tree / ".built").exists():
         return tree
     if not tree.exists():
-        _unpack(_debian_source("postgresql-15", version), tree)
+        _unpack(_debian_archive("postgresql-15", version), tree)
     log = tree / "build.log"
     # The server is Debian's; what is built here are programs of the tests, which need no library that may be missing.
     commands: list[Sequence[str]] = [("./configure", "-q", "--without-readline", "--without-zlib", "--without-icu")]
@@ -82,8 +90,8 @@ def _installed_version() -> str:
     return found[0]
 
 
-def _debian_source(package: str, version: str) -> Path:
-    """The original archive of a Debian source package."""
+def _debian_archive(package: str, version: str) -> Path:
+    """The original archive of a Debian source package, of this version or of another one that is offered."""
     archives = CACHE / "archives"
     kept = sorted(archives.glob(f"{package}_{version}.orig.tar.*"))
     if not kept:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from controlplane.stack.ports import LOOPBACK
+from controlplane.stack.ports import LOOPBACK, free_port
 from controlplane.stack.postgres import SUPERUSER, Postgres, default_bindir
 from controlplane.stack.tls import self_signed
+from controlplane.stack.valkey import Valkey
 from proxy.wire.scram import derive
 from tests import engines
 from tests.worker.control_plane import Call, ControlPlane, Reply
@@ -75,11 +76,10 @@ def _settings(tls: tuple[Path, Path] | None) -> dict[str, str]:
 def _gateway(
     server: Postgres, version: int, databases: tuple[str, ...], directory: Path, tls: tuple[Path, Path] | None
 ) -> Iterator[Gateway]:
-    plane, broker = ControlPlane(), engines.broker()
-    if broker is not None:
-        broker.start()
+    plane, broker = ControlPlane(), Valkey(directory / "broker", port=free_port(), password=PASSWORD)
+    broker.start()
     variables = {} if tls is None else {"TIDEGATE_TLS_CERT": str(tls[0]), "TIDEGATE_TLS_KEY": str(tls[1])}
-    gateway = Gateway(plane, directory / "worker", engines.environment()["TIDEGATE_BROKER_URL"], processes=2, **variables)
+    gateway = Gateway(plane, directory / "worker", broker.url(), processes=2, **variables)
     plane.on("POST", "audit", _acknowledge)
     try:
         gateway.start(ready=False)
@@ -91,8 +91,7 @@ def _gateway(
     finally:
         gateway.close()
         plane.close()
-        if broker is not None:
-            broker.stop()
+        broker.stop()
 
 
 def _acknowledge(call: Call) -> Reply:

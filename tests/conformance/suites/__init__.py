@@ -1,7 +1,7 @@
 """The suites, in the order in which they run."""
 
 from tests.conformance.suite import Suite
-from tests.conformance.suites import asyncpg, dump, libpq_pipeline, pg8000, pg_regress, pgbench, psycopg2, sqlalchemy
+from tests.conformance.suites import asyncpg, dump, lib_pq, libpq_pipeline, pg8000, pg_regress, pgbench, psycopg2, sqlalchemy
 
 ALL: tuple[Suite, ...] = (
     pgbench.Pgbench(),
@@ -11,5 +11,6 @@ ALL: tuple[Suite, ...] = (
     psycopg2.Psycopg2(),
     asyncpg.Asyncpg(),
     sqlalchemy.Sqlalchemy(),
+    lib_pq.LibPq(),
     pg_regress.PgRegress(),
 )

@@ -17,6 +17,9 @@ class LibpqPipeline:
     versions = (15, 18)
     databases = ()
 
+    def __init__(self, without: tuple[str, ...] = ()) -> None:
+        self._without = without
+
     def prepare(self) -> None:
         downloads.postgresql_source()
 
@@ -28,7 +31,7 @@ class LibpqPipeline:
         conninfo = f"host={side.host} port={side.port} user={side.user} password={side.password} dbname=postgres"
         tests = subprocess.run([program, "tests"], env=environment, capture_output=True, text=True, check=True).stdout.split()
         outcomes: Outcomes = {}
-        for test in tests:
+        for test in [test for test in tests if test not in self._without]:
             trace = directory / f"{test}.trace"
             options = ["-t", str(trace)] if test in _TRACED else []
             code = logged([str(program), "-r", "700", *options, test, conninfo], directory / f"{test}.log", environment, seconds=60)

@@ -14,10 +14,10 @@ _WITHOUT = ("test/dbapi/auth", "test/legacy/auth", "test/native/auth", "test/tes
 class Pg8000:
     name = "pg8000"
     versions = (15, 18)
-    databases = ()
+    databases = ("pg8000_scram_sha_256",)  # which a test makes
 
     def __init__(self, *arguments: str) -> None:
-        self._arguments = arguments  # for pytest: a selection
+        self._arguments = arguments  # files or folders; none: all
 
     def prepare(self) -> None:
         downloads.sdist(*_SOURCE)
@@ -25,5 +25,5 @@ class Pg8000:
 
     def run(self, side: Side, directory: Path) -> Outcomes:
         environment = plain_environment() | side.libpq("postgres")
-        arguments = ["test", *(f"--ignore={path}" for path in _WITHOUT), "--benchmark-disable", *self._arguments]
+        arguments = [*(self._arguments or ["test"]), *(f"--ignore={path}" for path in _WITHOUT), "--benchmark-disable"]
         return pytest_outcomes(downloads.drivers(), downloads.sdist(*_SOURCE), arguments, environment, directory)

@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.conformance.sides import Side, programs
 from tests.conformance.suite import FAILED, PASSED, Outcomes, logged, plain_environment
 
-_TRANSACTIONS = 50  # of each of four clients
 _SCRIPTS = {
     "pipeline": "\\startpipeline\nSELECT 1;\nSELECT abalance FROM pgbench_accounts WHERE aid = 7;\n"
     "UPDATE pgbench_branches SET bbalance = bbalance + 1 WHERE bid = 1;\n\\endpipeline\n",
@@ -27,6 +26,9 @@ class Pgbench:
     versions = (15, 18)
     databases = ()
 
+    def __init__(self, transactions: int = 50) -> None:
+        self._transactions = transactions  # of each of four clients
+
     def prepare(self) -> None: ...
 
     def run(self, side: Side, directory: Path) -> Outcomes:
@@ -45,13 +47,13 @@ class Pgbench:
         attempt("initialise on the server, partitioned", "-i", "-q", "-I", "dtGvpf", "--partitions=3", "--foreign-keys")
         for protocol in ("simple", "extended", "prepared"):
             for script in ("tpcb-like", "select-only", "simple-update"):
-                options = ("-n", "-c", "4", "-j", "2", "-t", str(_TRANSACTIONS), "-M", protocol, "-b", script)
-                attempt(f"{script} {protocol}", *options, transactions=4 * _TRANSACTIONS)
-                attempt(f"{script} {protocol} -C", "-C", *options, transactions=4 * _TRANSACTIONS)
+                options = ("-n", "-c", "4", "-j", "2", "-t", str(self._transactions), "-M", protocol, "-b", script)
+                attempt(f"{script} {protocol}", *options, transactions=4 * self._transactions)
+                attempt(f"{script} {protocol} -C", "-C", *options, transactions=4 * self._transactions)
             for script, text in _SCRIPTS.items():
                 if protocol in _PROTOCOLS.get(script, (protocol,)):
                     file = directory / f"{script}.sql"
                     file.write_text(text)
-                    options = ("-n", "-c", "4", "-j", "2", "-t", str(_TRANSACTIONS), "-M", protocol, "-f", str(file))
-                    attempt(f"{script} {protocol}", *options, transactions=4 * _TRANSACTIONS)
+                    options = ("-n", "-c", "4", "-j", "2", "-t", str(self._transactions), "-M", protocol, "-f", str(file))
+                    attempt(f"{script} {protocol}", *options, transactions=4 * self._transactions)
         return outcomes

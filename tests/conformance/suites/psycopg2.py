@@ -15,7 +15,7 @@ class Psycopg2:
     databases = ("psycopg2_test",)
 
     def __init__(self, *arguments: str) -> None:
-        self._arguments = arguments  # for pytest: a selection
+        self._arguments = arguments  # files; none: all
 
     def prepare(self) -> None:
         downloads.sdist(*_SOURCE)
@@ -24,4 +24,4 @@ class Psycopg2:
     def run(self, side: Side, directory: Path) -> Outcomes:
         side.server.ensure_database("psycopg2_test")
         environment = plain_environment() | {"PSYCOPG2_TESTDB": "psycopg2_test"} | side.libpq("psycopg2_test")
-        return pytest_outcomes(downloads.drivers(), downloads.sdist(*_SOURCE), ["tests", *self._arguments], environment, directory)
+        return pytest_outcomes(downloads.drivers(), downloads.sdist(*_SOURCE), [*(self._arguments or ["tests"])], environment, directory)
