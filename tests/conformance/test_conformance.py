@@ -30,7 +30,7 @@ _REGRESS = (
         (Dump(), 18),
         (LibpqPipeline(without=("uniqviol",)), 15),  # which writes until every buffer on the way is full
         (PgRegress(_REGRESS), 15),
-        (Pg8000("test/native"), 18),
+        (Pg8000("test/native/test_connection.py", "test/native/test_copy.py", "test/native/test_prepared_statement.py"), 18),
         (Psycopg2("tests/test_async.py", "tests/test_notify.py", "tests/test_copy.py", "tests/test_cancel.py"), 15),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else str(value),

@@ -13,7 +13,7 @@ _SOURCE = ("asyncpg", "0.32.0", "45e64e56714d888330b884aad1dfb363d0bf43fb343e3d1
 class Asyncpg:
     name = "asyncpg"
     versions = (15, 18)
-    databases = ()
+    databases = ("asyncpg_intro_test", "testdb")  # which tests make
 
     def prepare(self) -> None:
         downloads.sdist(*_SOURCE)
