@@ -1,6 +1,9 @@
 """pg8000's own tests (pure Python, a protocol implementation of its own)."""
 
+import contextlib
 from pathlib import Path
+
+import psycopg
 
 from tests.conformance import downloads
 from tests.conformance.sides import Side
@@ -24,6 +27,8 @@ class Pg8000:
         downloads.drivers()
 
     def run(self, side: Side, directory: Path) -> Outcomes:
+        with contextlib.suppress(psycopg.errors.FeatureNotSupported), psycopg.connect(side.server.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION hstore")  # which the wheel's servers do not have
         environment = plain_environment() | side.libpq("postgres")
         arguments = [*(self._arguments or ["test"]), *(f"--ignore={path}" for path in _WITHOUT), "--benchmark-disable"]
         return pytest_outcomes(downloads.drivers(), downloads.sdist(*_SOURCE), arguments, environment, directory)
