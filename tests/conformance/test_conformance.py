@@ -9,7 +9,6 @@ from tests.conformance.run import compare
 from tests.conformance.suite import PASSED, Suite
 from tests.conformance.suites.dump import Dump
 from tests.conformance.suites.libpq_pipeline import LibpqPipeline
-from tests.conformance.suites.pg8000 import Pg8000
 from tests.conformance.suites.pg_regress import PgRegress
 from tests.conformance.suites.pgbench import Pgbench
 from tests.conformance.suites.psycopg2 import Psycopg2
@@ -30,8 +29,7 @@ _REGRESS = (
         (Dump(), 18),
         (LibpqPipeline(without=("uniqviol",)), 15),  # which writes until every buffer on the way is full
         (PgRegress(_REGRESS), 15),
-        (Pg8000("test/native/test_connection.py", "test/native/test_copy.py", "test/native/test_prepared_statement.py"), 18),
-        (Psycopg2("tests/test_async.py", "tests/test_notify.py", "tests/test_copy.py", "tests/test_cancel.py"), 15),
+        (Psycopg2("tests/test_async.py", "tests/test_notify.py", "tests/test_cancel.py"), 18),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else str(value),
 )

@@ -14,7 +14,7 @@ _TRACED = frozenset(
 
 class LibpqPipeline:
     name = "libpq_pipeline"
-    versions = (15, 18)
+    versions = (15,)  # it sets force_parallel_mode, which 16 renamed
     databases = ()
 
     def __init__(self, without: tuple[str, ...] = ()) -> None:
