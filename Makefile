@@ -10,7 +10,7 @@ TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure bench requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure bench conformance requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,9 +65,13 @@ pure: install ## the wire tests again, without the compiled module
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py
 
+conformance: install ## other people's test suites, directly and through a worker, and what differs (SUITES="--only pg8000 --server 18")
+	@$(BIN)/python tests/conformance/run.py $(SUITES)
+
 requirements: ## compile requirements.txt from deploy/*.in (needs uv)
 	uv pip compile deploy/requirements.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o requirements.txt
 	uv pip compile deploy/requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o deploy/requirements-dev.txt
+	uv pip compile deploy/requirements-conformance.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o deploy/requirements-conformance.txt
 
 clean: ## remove what was built, and the environment
 	rm -rf .venv build demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis proxy/wire/*.so
