@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests import engines
-from tests.conformance.suite import SuiteError
+from tests.conformance.suite import DownloadError, SuiteError
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "conformance"
@@ -110,7 +110,7 @@ def _debian_archive(package: str, version: str) -> Path:
                 problems.append(str(error))
         kept = sorted(archives.glob(f"{package}_*.orig.tar.*"))
         if not kept:
-            raise SuiteError(f"no version of the source package {package} could be downloaded: {'; '.join(problems)}")
+            raise DownloadError(f"no version of the source package {package} could be downloaded: {'; '.join(problems)}")
     return kept[0]
 
 
@@ -143,5 +143,5 @@ def _unpack(archive: Path, to: Path) -> None:
 def _run(command: list[str], problem: str, *, directory: Path | None = None) -> str:
     result = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise SuiteError(f"{problem}: {result.stderr.strip()[-500:]}")
+        raise DownloadError(f"{problem}: {result.stderr.strip()[-500:]}")
     return result.stdout

@@ -17,6 +17,10 @@ class SuiteError(RuntimeError):
     """A suite that could not be run at all; says why."""
 
 
+class DownloadError(SuiteError):
+    """Its source, or a package that it needs, could not be had."""
+
+
 class Suite(Protocol):
     """One suite. `run` is called once for each side, each time with a server of its own."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests import engines
 from tests.conformance.run import compare
-from tests.conformance.suite import PASSED, Suite
+from tests.conformance.suite import PASSED, DownloadError, Suite
 from tests.conformance.suites.dump import Dump
 from tests.conformance.suites.libpq_pipeline import LibpqPipeline
 from tests.conformance.suites.pg_regress import PgRegress
@@ -37,8 +37,14 @@ def test_a_suite_cannot_tell_the_gateway_from_the_server(suite: Suite, version: 
     if version == 15 and not (engines.DEBIAN15 / "initdb").exists():
         unavailable(f"no PostgreSQL 15 in {engines.DEBIAN15} (Debian: apt-get install postgresql-15)")
     tmp_path.chmod(0o755)  # the server may run under another account
-    line = compare(suite, version, tmp_path)
-    if line.problem:
-        unavailable(line.problem)
-    assert PASSED in line.through.values()
-    assert line.unexpected == {}
+    try:
+        suite.prepare()
+    except DownloadError as error:
+        pytest.skip(f"the suite's source cannot be downloaded: {error}")  # an archive that is away is no fault of the gateway
+    first = compare(suite, version, tmp_path / "first")
+    assert first.problem == ""
+    assert PASSED in first.through.values()
+    if first.unexpected:
+        # Other people's tests measure time too: a difference is what comes again.
+        again = compare(suite, version, tmp_path / "again")
+        assert {test: what for test, what in first.unexpected.items() if test in again.unexpected} == {}
