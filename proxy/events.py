@@ -18,6 +18,8 @@ class ClientData:
 class ClientTlsStarted:
     """The TLS handshake asked for by :class:`proxy.effects.StartClientTls` succeeded."""
 
+    binding: bytes = b""  # `tls-server-end-point` of our certificate (RFC 5929, 4); empty: it has none
+
 
 @dataclass(frozen=True, slots=True)
 class ClientGone:
@@ -44,6 +46,7 @@ class ServerOpened:
     """
 
     tls: bool
+    binding: bytes = b""  # `tls-server-end-point` of the certificate that the server showed; empty: it has none
 
 
 @dataclass(frozen=True, slots=True)

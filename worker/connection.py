@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import SpoolError
+from worker.tls import AgentTls
 from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
@@ -53,7 +53,7 @@ class Services:
     cancels: Cancels
     background: Background
     metrics: Metrics
-    tls: ssl.SSLContext | None
+    tls: AgentTls | None
     open: set[Conversation]  # every client connection of this process
 
 
@@ -216,10 +216,11 @@ class Conversation(asyncio.Protocol):
         self._start(self._upgrade(), "client.tls")
 
     async def _upgrade(self) -> None:
-        assert self._services.tls is not None
+        tls = self._services.tls
+        assert tls is not None
         try:
             wrapped = await asyncio.get_running_loop().start_tls(
-                self._client, self, self._services.tls, server_side=True, ssl_handshake_timeout=START_UP_SECONDS / 2
+                self._client, self, tls.context, server_side=True, ssl_handshake_timeout=START_UP_SECONDS / 2
             )
         except (OSError, TimeoutError) as error:
             logger().info("client.tls_failed", reason=type(error).__name__)
@@ -229,7 +230,7 @@ class Conversation(asyncio.Protocol):
             return
         self._client = wrapped
         wrapped.set_write_buffer_limits(high=_HIGH_WATER)
-        self.deliver(events.ClientTlsStarted())
+        self.deliver(events.ClientTlsStarted(tls.binding))
 
     def _check_token(self, effect: effects.CheckToken) -> None:
         self._start(self._token(effect.token), "token")
@@ -264,7 +265,7 @@ class Conversation(asyncio.Protocol):
         else:
             link.owner, self._link, self._target = self, link, connection
             link.transport.set_write_buffer_limits(high=_HIGH_WATER)
-            self.deliver(events.ServerOpened(tls=connection.tls.mode != "disable"))
+            self.deliver(events.ServerOpened(link.binding is not None, link.binding or b""))
 
     def _analyse(self, effect: effects.Analyse) -> None:
         async def analyse() -> None:

@@ -38,7 +38,7 @@ from worker.recorder import Recorder
 from worker.settings import Settings
 from worker.shipper import Shipper
 from worker.spool import Boot, SpoolError
-from worker.tls import server_context
+from worker.tls import agent_tls
 from worker.tokens import TokenChecker
 
 _STATUS_SECONDS = 0.5
@@ -79,7 +79,7 @@ class Process:
         services = Services(
             environment=self._environment, recorder=self._recorder, approvals=self._approvals, tokens=self._tokens, catalogs=self._catalogs,
             analyses=self._pool, cancels=self._cancels, background=self._background, metrics=self._metrics,
-            tls=server_context(given.tls_cert, given.tls_key), open=self._open,
+            tls=agent_tls(given.tls_cert, given.tls_key), open=self._open,
         )  # fmt: skip
         self._listener = Listener(given.listen, lambda: Conversation(services), self._open)
 

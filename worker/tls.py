@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
 
 
-def server_context(certificate: str, key: str) -> ssl.SSLContext | None:
+@dataclass(frozen=True, slots=True)
+class AgentTls:
+    """What a worker process shows agents."""
+
+    context: ssl.SSLContext
+    binding: bytes  # of its certificate, see `end_point`
+
+
+def agent_tls(certificate: str, key: str) -> AgentTls | None:
     """TLS towards agents, or None where no certificate is configured. Raises: OSError, ssl.SSLError."""
     if not certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
-    return context
+    # The first one is the server's own, its authorities follow (RFC 8446, 4.4.2).
+    leaf = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
+    return AgentTls(context, end_point(leaf.public_bytes(serialization.Encoding.DER)))
+
+
+def end_point(certificate: bytes) -> bytes:
+    """``tls-server-end-point`` (RFC 5929, 4.1) of a certificate (DER): its hash, by the algorithm that its signature uses.
+
+    Empty where the signature has no hash of its own (Ed25519): the RFC leaves that open, and nothing can be bound to it.
+    """
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+    if algorithm is None:
+        return b""
+    weak = algorithm.name in ("md5", "sha1")
+    digest = hashes.Hash(hashes.SHA256() if weak else algorithm)
+    digest.update(certificate)
+    return digest.finalize()
 
 
 def client_context() -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from proxy.policy.bundle import Connection
+from worker.tls import end_point
 
 CONNECT_SECONDS = 10.0
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -37,6 +38,7 @@ class Link(asyncio.Protocol):
     def __init__(self) -> None:
         self.owner: Owner | None = None  # nothing that comes before somebody owns it is for anybody
         self.transport: asyncio.Transport | None = None
+        self.binding: bytes | None = None  # over TLS: `tls-server-end-point` of the server's certificate, if it has one
         self._answer: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,6 +83,7 @@ class Link(asyncio.Protocol):
         )
         assert wrapped is not None
         self.transport = wrapped
+        self.binding = end_point(wrapped.get_extra_info("ssl_object").getpeercert(binary_form=True) or b"")
         self._answer = None
 
 

@@ -114,13 +114,13 @@ class Session:
     # -- answers
 
     def _tls_started(self, event: events.ClientTlsStarted) -> None:
-        self._startup.tls_started()
+        self._startup.tls_started(event)
 
     def _token_checked(self, event: events.TokenChecked) -> None:
-        self._startup.token_checked(event)
+        self._startup.sign_in.token_checked(event)
 
     def _server_opened(self, event: events.ServerOpened) -> None:
-        self._upstream.opened(event.tls)
+        self._upstream.opened(event)
 
     def _server_failed(self, event: events.ServerFailed) -> None:
         refusal = errors.server_gone(f'the target of connection "{self._state.connection}" cannot be reached: {event.reason}')

@@ -43,6 +43,7 @@ class State:
     id: str = ""  # uuid of the session
     now: float = 0.0
     tls: bool = False
+    binding: bytes = b""  # what -PLUS binds the client's exchange to
     reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))  # from the client
     server_reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))
     outbox: Outbox = field(default_factory=Outbox)

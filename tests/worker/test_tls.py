@@ -1,25 +1,46 @@
+import datetime
+import hashlib
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from controlplane.stack.tls import self_signed
 from worker import tls
 
 
 def test_agents_get_tls_where_there_is_a_certificate(tmp_path: Path) -> None:
-    assert tls.server_context("", "") is None
+    assert tls.agent_tls("", "") is None
     certificate, key = self_signed(tmp_path)
-    context = tls.server_context(str(certificate), str(key))
-    assert context is not None
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    shown = tls.agent_tls(str(certificate), str(key))
+    assert shown is not None
+    assert shown.context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert shown.binding == hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).digest()
+
+
+@pytest.mark.parametrize(("algorithm", "bound_by"), [(hashes.SHA256(), "sha256"), (hashes.SHA384(), "sha384"), (None, "")])
+def test_a_certificate_is_hashed_as_its_signature_hashes(algorithm: hashes.HashAlgorithm | None, bound_by: str) -> None:
+    """RFC 5929, 4.1."""
+    key: Any = ed25519.Ed25519PrivateKey.generate() if algorithm is None else ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([]), datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    raw = builder.sign(key, algorithm).public_bytes(serialization.Encoding.DER)
+    assert tls.end_point(raw) == (hashlib.new(bound_by, raw).digest() if bound_by else b"")
+
+
+def test_what_is_no_certificate_binds_nothing() -> None:
+    assert tls.end_point(b"") == tls.end_point(b"junk") == b""
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     certificate, _ = self_signed(tmp_path / "a")
     _, key = self_signed(tmp_path / "b")
     with pytest.raises(ssl.SSLError):
-        tls.server_context(str(certificate), str(key))
+        tls.agent_tls(str(certificate), str(key))
 
 
 def test_calls_check_the_servers_name_against_the_hosts_or_the_operators_authorities(

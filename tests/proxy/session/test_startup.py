@@ -1,4 +1,4 @@
-"""The first bytes of a connection: encryption, StartupMessage, API key or token, and everything that is not one of them."""
+"""The first bytes of a connection: encryption, StartupMessage, and everything that is not one of them."""
 
 import pytest
 from hypothesis import given, settings
@@ -7,14 +7,12 @@ from hypothesis import strategies as st
 from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire import backend, scram
-from proxy.wire.backend import ErrorFields
-from proxy.wire.frontend import CancelRequest, PasswordMessage, SASLInitialResponse, StartupMessage
+from proxy.wire.frontend import CancelRequest, SASLInitialResponse, StartupMessage
 from tests.proxy.session.example import NOW, bundle, rule
 from tests.proxy.session.playbook import Playbook, prove
 
 SSL, GSS = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
 HELLO = StartupMessage(3 << 16, {"user": "bot", "database": "crm"})
-TOKEN_HELLO = StartupMessage(3 << 16, {"user": "oidc", "database": "crm"})
 REFUSED = "record session.refused"
 
 
@@ -49,22 +47,6 @@ def test_a_cancel_request_is_routed_and_never_answered() -> None:
     assert fx.RouteCancel(7, b"abcd") in book.effects
 
 
-def test_an_api_key_signs_in() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    assert prove(book) == ["client Authentication", "client Authentication", "OpenServer"]
-    assert book.effects[-1] == fx.OpenServer("crm", "crm_db")
-    assert book.environment.sessions["crm"] == 1
-
-
-def test_wrong_key_and_unknown_subject_look_alike() -> None:
-    one, two = Playbook(), Playbook()
-    one.client(HELLO)
-    two.client(StartupMessage(3 << 16, {"user": "nobody", "database": "crm"}))
-    assert refused(prove(one, "wrong"), "28P01")
-    assert refused(prove(two, "wrong"), "28P01")
-    lengths = [[len(e.data) for e in book.effects if isinstance(e, fx.SendToClient)][:2] for book in (one, two)]
-    assert lengths[0] == lengths[1]
 
 
 def test_unknown_connection() -> None:
@@ -147,42 +129,10 @@ def test_malformed_or_oversized_startup_packets(packet: bytes) -> None:
     assert refused(Playbook().client(packet), "08P01")
 
 
-def test_scram_mechanism_and_messages_must_be_ours() -> None:
-    plus, junk = SASLInitialResponse("SCRAM-SHA-256-PLUS", b"p=x,,n=,r=a"), SASLInitialResponse("SCRAM-SHA-256", b"junk")
-    for message in (plus, junk, b"Q\0\0\0\x05\0"):
-        book = Playbook()
-        book.client(HELLO)
-        assert refused(book.client(message), "08P01")
 
 
-def test_a_client_may_give_up() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    assert book.client(b"X\0\0\0\x04") == ["Close"]
 
 
-def token(**session: bool) -> tuple[Playbook, list[str]]:
-    book = Playbook(**session)
-    book.client(TOKEN_HELLO)
-    return book, book.client(PasswordMessage(b"ey.token.x"))
-
-
-def test_a_token_signs_in_over_loopback_or_tls() -> None:
-    book, words = token(is_loopback=True)
-    assert words == ["CheckToken"]
-    assert "ey.token" not in repr(book.effects)
-    answer = ev.TokenChecked("https://id", "client:bot", ("agents",), int(NOW) + 60)
-    assert book.give(answer) == ["client Authentication", "OpenServer"]
-
-
-def test_cleartext_token_without_tls_off_loopback() -> None:
-    assert refused(Playbook().client(TOKEN_HELLO), "28000")
-
-
-@pytest.mark.parametrize("answer", [ev.TokenChecked(problem="it has expired"), ev.TokenChecked("https://id", "client:other")])
-def test_tokens_that_are_not_accepted(answer: ev.TokenChecked) -> None:
-    book, _ = token(is_loopback=True)
-    assert refused(book.give(answer), "28000")
 
 
 def test_byte_by_byte() -> None:
@@ -221,12 +171,3 @@ def test_garbage_after_the_startup_message(chunks: list[bytes]) -> None:
         book.client(b"p" + (len(chunk) + 4).to_bytes(4, "big") + chunk)
     assert not any(isinstance(effect, fx.OpenServer) for effect in book.effects)
     assert not any(isinstance(e, fx.Log) and e.event == "session.failed" for e in book.effects)
-
-
-def test_errors_are_fatal_and_name_no_secret() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    prove(book, "wrong")
-    raw = bytes([e for e in book.effects if isinstance(e, fx.SendToClient)][-1].data)
-    assert ErrorFields.decode(raw[5:]).fatal
-    assert b"wrong" not in book.sent(fx.SendToClient)

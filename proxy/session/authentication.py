@@ -1,0 +1,132 @@
+"""Who is it? One client's sign-in, by what it brings (manual, 55.2.1 and 55.3).
+
+::
+
+    sasl ──SASLInitialResponse──▶ proof ──SASLResponse──▶ (admitted)
+    password ──PasswordMessage──▶ token ──TokenChecked──▶ (admitted)
+
+An API key proves itself by SCRAM-SHA-256, over TLS bound to the connection where the client can (-PLUS). The user ``oidc``
+sends an access token as a cleartext password, which is only asked for over TLS or loopback. Who is not known goes through
+the same exchange as who is, and fails at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from proxy import errors
+from proxy.effects import CheckToken
+from proxy.events import TokenChecked
+from proxy.session.state import EndSession, Identity, State
+from proxy.wire import backend, frontend, scram
+from proxy.wire.backend import Authentication
+from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLResponse
+
+TOKEN_USER = "oidc"  # noqa: S105  (a user name, not a password)
+Answer = TypeVar("Answer")
+_MESSAGE_LIMIT = 65_535  # PostgreSQL's own bound for a password message: tokens are long
+
+
+def violation(reason: str) -> EndSession:
+    return EndSession(reason, errors.protocol_violation(reason))
+
+
+class SignIn:
+    """``admit`` is called once, with who it is; everybody else meets ``EndSession``."""
+
+    def __init__(self, state: State, admit: Callable[[Identity], None]) -> None:
+        self._state = state
+        self._admit = admit
+        self._step = ""
+        self._scram: scram.ScramServer | None = None
+        self._steps: dict[str, Callable[[bytes], None]] = {"password": self._password, "sasl": self._sasl, "proof": self._proof}
+
+    def begin(self) -> None:
+        """The StartupMessage has named a user: ask for what proves it."""
+        state = self._state
+        state.reader.limit = _MESSAGE_LIMIT
+        if state.user == TOKEN_USER:
+            if not state.tls and not state.loopback:
+                reason = "an access token may only be sent over TLS"
+                raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
+            self._ask(Authentication(backend.AUTH_CLEARTEXT), "password")
+        else:
+            self._ask(backend.sasl_request(*self._mechanisms()), "sasl")
+
+    def message(self, kind: int, body: bytes) -> None:
+        if kind == frontend.TERMINATE:
+            raise EndSession("client gave up authentication")
+        if kind != frontend.PASSWORD or self._step not in self._steps:
+            raise violation(f"expected password response, got message type {kind}")
+        self._steps[self._step](body)
+
+    def token_checked(self, answer: TokenChecked) -> None:
+        if self._step != "token":
+            raise EndSession("token answer out of turn", errors.internal())
+        if answer.problem:
+            raise EndSession("token refused", errors.identity(f"access token not accepted: {answer.problem}"))
+        subject = self._state.bundle().subject_by_token(answer.issuer, answer.subject)
+        if subject is None:
+            reason = "access token not accepted: nobody in the policy has its issuer and subject"
+            raise EndSession("unknown token subject", errors.identity(reason))
+        self._admit(Identity(subject.name, subject.kind, answer.issuer, "", frozenset(answer.groups), answer.expires_at))
+
+    def _ask(self, request: Authentication, step: str) -> None:
+        self._state.outbox.client.add(request.encode())
+        self._step = step
+
+    # -- an access token as password
+
+    def _password(self, body: bytes) -> None:
+        try:
+            token = PasswordMessage.decode(body).password.decode("ascii")
+        except UnicodeDecodeError:
+            raise EndSession("malformed token", errors.identity("access token not accepted: it is not a token")) from None
+        self._step = "token"
+        self._state.outbox.add(CheckToken(token))
+
+    # -- an API key
+
+    def _mechanisms(self) -> tuple[str, ...]:
+        return (scram.MECHANISM_PLUS, scram.MECHANISM) if self._state.binding else (scram.MECHANISM,)
+
+    def _sasl(self, body: bytes) -> None:
+        state, message = self._state, SASLInitialResponse.decode(body)
+        if message.mechanism not in self._mechanisms() or message.data is None:
+            raise violation("client selected an invalid SASL authentication mechanism")
+        exchange = scram.ScramServer(self._verifier(), state.entropy(18), state.binding, message.mechanism)
+        challenge = self._answer(exchange.first, message.data)
+        self._scram = exchange
+        self._ask(Authentication(backend.AUTH_SASL_CONTINUE, challenge), "proof")
+
+    def _proof(self, body: bytes) -> None:
+        if self._scram is None:
+            raise violation("SASL response out of turn")
+        state = self._state
+        answer = self._answer(self._scram.final, SASLResponse.decode(body).data)
+        subject = state.bundle().subject(state.user)
+        if answer is None or subject is None:
+            raise EndSession("wrong key", errors.wrong_key(state.user))
+        key_id, signature = answer
+        state.outbox.client.add(Authentication(backend.AUTH_SASL_FINAL, signature).encode())
+        self._admit(Identity(subject.name, subject.kind, "api-key", key_id))
+
+    @staticmethod
+    def _answer(step: Callable[[bytes], Answer], data: bytes) -> Answer:
+        """One step of the exchange; a client that breaks it is sent away, as PostgreSQL does it."""
+        try:
+            return step(data)
+        except scram.BindingError as error:
+            raise EndSession("channel binding", errors.identity(str(error))) from None
+        except scram.ScramError as error:
+            raise violation(str(error)) from None
+
+    def _verifier(self) -> scram.Verifier:
+        bundle, user = self._state.bundle(), self._state.user
+        subject = bundle.subject(user)
+        if subject is None or subject.scram is None:
+            known = next((s.scram for s in bundle.subjects.values() if s.scram is not None), None)
+            return scram.mock_verifier(user, self._state.environment.mock_secret, known.iterations if known else 4096)
+        keys = tuple(scram.ScramKey(k.id, k.stored_key, k.server_key) for k in subject.scram.live_keys(self._state.now))
+        return scram.Verifier(subject.scram.salt, subject.scram.iterations, keys)

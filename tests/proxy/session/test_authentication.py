@@ -1,0 +1,141 @@
+"""Signing in: API keys with and without channel binding, tokens, and everybody who is not who he says he is."""
+
+import pytest
+
+from proxy import effects as fx
+from proxy import events as ev
+from proxy.wire import scram
+from proxy.wire.backend import Authentication, ErrorFields
+from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
+from tests.proxy.session.example import NOW
+from tests.proxy.session.playbook import Playbook, prove
+from tests.proxy.session.test_startup import HELLO, SSL, refused
+
+TOKEN_HELLO = StartupMessage(3 << 16, {"user": "oidc", "database": "crm"})
+NOBODY = StartupMessage(3 << 16, {"user": "nobody", "database": "crm"})
+HASH = b"h" * 32
+
+
+def over_tls(hello: StartupMessage = HELLO, binding: bytes = HASH) -> Playbook:
+    book = Playbook(tls_available=True)
+    book.client(SSL)
+    book.give(ev.ClientTlsStarted(binding))
+    book.client(hello)
+    return book
+
+
+def offered(book: Playbook) -> tuple[str, ...]:
+    [request] = [e for e in book.effects if isinstance(e, fx.SendToClient)][-1:]
+    return Authentication.decode(bytes(request.data)[5:]).mechanisms()
+
+
+def said_to_client(book: Playbook) -> list[int]:
+    """How long each thing was that the client got."""
+    return [len(e.data) for e in book.effects if isinstance(e, fx.SendToClient)]
+
+
+def test_an_api_key_signs_in() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    assert prove(book) == ["client Authentication", "client Authentication", "OpenServer"]
+    assert book.effects[-1] == fx.OpenServer("crm", "crm_db")
+    assert book.environment.sessions["crm"] == 1
+
+
+def test_channel_binding_is_offered_over_tls_with_a_certificate_that_has_a_hash() -> None:
+    assert offered(over_tls()) == (scram.MECHANISM_PLUS, scram.MECHANISM)
+    assert offered(over_tls(binding=b"")) == (scram.MECHANISM,)
+    plain = Playbook()
+    plain.client(HELLO)
+    assert offered(plain) == (scram.MECHANISM,)
+
+
+def test_an_api_key_signs_in_bound_to_the_connection_or_not() -> None:
+    for binding in (HASH, b""):
+        assert prove(over_tls(), binding=binding)[-1] == "OpenServer"
+
+
+def test_somebody_in_between_with_another_certificate_is_refused() -> None:
+    book = over_tls()
+    assert refused(prove(book, binding=b"o" * 32), "28000")
+    assert b"SCRAM channel binding check failed" in book.sent(fx.SendToClient)
+
+
+def test_an_offer_that_was_taken_away_is_noticed() -> None:
+    book = over_tls()
+    first = scram.ScramClient("agent key", b"c" * 18, HASH, (scram.MECHANISM,)).first()
+    assert first.startswith(b"y,,")
+    assert refused(book.client(SASLInitialResponse(scram.MECHANISM, first)), "28000")
+
+
+@pytest.mark.parametrize("binding", [HASH, b""])
+def test_wrong_key_and_unknown_subject_look_alike(binding: bytes) -> None:
+    one, two = over_tls(binding=binding), over_tls(NOBODY, binding)
+    assert refused(prove(one, "wrong", binding), "28P01")
+    assert refused(prove(two, "wrong", binding), "28P01")
+    assert offered_first(one) == offered_first(two)
+    # The error quotes the name that was given.
+    assert said_to_client(one)[:-1] == said_to_client(two)[:-1]
+    assert said_to_client(one)[-1] == said_to_client(two)[-1] - len("nobody") + len("bot")
+
+
+def offered_first(book: Playbook) -> bytes:
+    return [bytes(e.data) for e in book.effects if isinstance(e, fx.SendToClient)][1]
+
+
+def test_scram_mechanism_and_messages_must_be_ours() -> None:
+    plus, junk = SASLInitialResponse("SCRAM-SHA-256-PLUS", b"p=x,,n=,r=a"), SASLInitialResponse("SCRAM-SHA-256", b"junk")
+    for message in (plus, junk, SASLInitialResponse("SCRAM-SHA-256", None), SASLResponse(b"r=a"), b"Q\0\0\0\x05\0"):
+        book = Playbook()
+        book.client(HELLO)
+        assert refused(book.client(message), "08P01")
+
+
+def test_a_client_may_give_up() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    assert book.client(b"X\0\0\0\x04") == ["Close"]
+
+
+def token(**session: bool) -> tuple[Playbook, list[str]]:
+    book = Playbook(**session)
+    book.client(TOKEN_HELLO)
+    return book, book.client(PasswordMessage(b"ey.token.x"))
+
+
+def test_a_token_signs_in_over_loopback_or_tls() -> None:
+    book, words = token(is_loopback=True)
+    assert words == ["CheckToken"]
+    assert "ey.token" not in repr(book.effects)
+    answer = ev.TokenChecked("https://id", "client:bot", ("agents",), int(NOW) + 60)
+    assert book.give(answer) == ["client Authentication", "OpenServer"]
+
+
+def test_cleartext_token_without_tls_off_loopback() -> None:
+    assert refused(Playbook().client(TOKEN_HELLO), "28000")
+
+
+@pytest.mark.parametrize("answer", [ev.TokenChecked(problem="it has expired"), ev.TokenChecked("https://id", "client:other")])
+def test_tokens_that_are_not_accepted(answer: ev.TokenChecked) -> None:
+    book, _ = token(is_loopback=True)
+    assert refused(book.give(answer), "28000")
+
+
+def test_nothing_may_follow_before_a_token_is_checked() -> None:
+    book, _ = token(is_loopback=True)
+    assert refused(book.client(PasswordMessage(b"another")), "08P01")
+
+
+def test_errors_are_fatal_and_name_no_secret() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    prove(book, "wrong")
+    raw = bytes([e for e in book.effects if isinstance(e, fx.SendToClient)][-1].data)
+    assert ErrorFields.decode(raw[5:]).fatal
+    assert b"wrong" not in book.sent(fx.SendToClient)
+
+
+def test_a_message_of_the_handshake_has_a_bound() -> None:
+    book = Playbook()
+    book.client(HELLO)
+    assert refused(book.client(b"p\0\1\0\0"), "08P01")
