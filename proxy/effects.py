@@ -25,7 +25,12 @@ class SendToServer:
 
 @dataclass(frozen=True, slots=True)
 class StartClientTls:
-    """Begin the server side of TLS on the client connection (``S`` has been sent by an effect before this one)."""
+    """Begin the server side of TLS on the client connection (``S`` has been sent by an effect before this one).
+
+    A client that began by itself has sent the start of its handshake already: ``received``.
+    """
+
+    received: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

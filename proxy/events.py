@@ -19,6 +19,7 @@ class ClientTlsStarted:
     """The TLS handshake asked for by :class:`proxy.effects.StartClientTls` succeeded."""
 
     binding: bytes = b""  # `tls-server-end-point` of our certificate (RFC 5929, 4); empty: it has none
+    alpn: str = ""  # the application protocol that was agreed on (RFC 7301)
 
 
 @dataclass(frozen=True, slots=True)

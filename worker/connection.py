@@ -32,7 +32,7 @@ from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import SpoolError
-from worker.tls import AgentTls
+from worker.tls import AgentTls, start_server_tls
 from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
@@ -213,15 +213,13 @@ class Conversation(asyncio.Protocol):
     def _start_client_tls(self, effect: effects.StartClientTls) -> None:
         # Before the task runs, nothing that the client sends may be read as if it were not encrypted.
         self._client.pause_reading()
-        self._start(self._upgrade(), "client.tls")
+        self._start(self._upgrade(effect.received), "client.tls")
 
-    async def _upgrade(self) -> None:
+    async def _upgrade(self, received: bytes) -> None:
         tls = self._services.tls
         assert tls is not None
         try:
-            wrapped = await asyncio.get_running_loop().start_tls(
-                self._client, self, tls.context, server_side=True, ssl_handshake_timeout=START_UP_SECONDS / 2
-            )
+            wrapped = await start_server_tls(self._client, self, tls.context, received, START_UP_SECONDS / 2)
         except (OSError, TimeoutError) as error:
             logger().info("client.tls_failed", reason=type(error).__name__)
             self.abort()
@@ -230,7 +228,7 @@ class Conversation(asyncio.Protocol):
             return
         self._client = wrapped
         wrapped.set_write_buffer_limits(high=_HIGH_WATER)
-        self.deliver(events.ClientTlsStarted(tls.binding))
+        self.deliver(events.ClientTlsStarted(tls.binding, wrapped.get_extra_info("ssl_object").selected_alpn_protocol() or ""))
 
     def _check_token(self, effect: effects.CheckToken) -> None:
         self._start(self._token(effect.token), "token")

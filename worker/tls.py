@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
+
+from proxy.session.startup import ALPN
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,41 @@ def agent_tls(certificate: str, key: str) -> AgentTls | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols([ALPN])
     # The first one is the server's own, its authorities follow (RFC 8446, 4.4.2).
     leaf = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
     return AgentTls(context, end_point(leaf.public_bytes(serialization.Encoding.DER)))
+
+
+async def start_server_tls(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext, received: bytes, seconds: float
+) -> asyncio.Transport | None:
+    """The server's side of TLS on a connection whose peer has sent ``received`` of its handshake already.
+
+    Raises: OSError (ssl.SSLError is one), TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = loop.create_task(_hand_over(transport, protocol, received)) if received else None
+    try:
+        # Awaited here and not in a task: the first data comes one turn of the loop after the caller has the new transport.
+        return await loop.start_tls(transport, protocol, context, server_side=True, ssl_handshake_timeout=seconds)
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+
+
+async def _hand_over(transport: asyncio.Transport, protocol: asyncio.Protocol, data: bytes) -> None:
+    """Give TLS what was read before it stood between socket and protocol, as if the transport had just read it."""
+    while transport.get_protocol() is protocol:  # noqa: ASYNC110  (one turn: start_tls takes its place and tells nobody)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # now TLS has been told of its transport, and nothing was read since
+    tls = cast("asyncio.BufferedProtocol", transport.get_protocol())
+    while data:
+        room = memoryview(tls.get_buffer(len(data)))
+        part = min(len(room), len(data))
+        room[:part] = data[:part]
+        tls.buffer_updated(part)
+        data = data[part:]
 
 
 def end_point(certificate: bytes) -> bytes:

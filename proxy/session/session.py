@@ -83,14 +83,14 @@ class Session:
     # -- bytes
 
     def _client_data(self, event: events.ClientData) -> None:
+        if not self._startup.admitted:
+            self._startup.client_data(event.data)
+            return
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
-        elif self._startup.admitted:
-            if self._state.reader.waiting() > STARTUP_LIMIT:
-                raise EndSession("too much before ready", errors.protocol_violation("data was sent before the session was ready"))
-        else:
-            self._startup.client_data()
+        elif self._state.reader.waiting() > STARTUP_LIMIT:
+            raise EndSession("too much before ready", errors.protocol_violation("data was sent before the session was ready"))
 
     def _server_data(self, event: events.ServerData) -> None:
         self._state.server_reader.feed(event.data)

@@ -2,8 +2,8 @@
 
 ::
 
-    packet ──SSLRequest──▶ tls ──▶ packet ──StartupMessage──▶ sign-in ──▶ admitted
-                                      └──CancelRequest──▶ (end)
+    hello ──▶ packet ──SSLRequest──▶ tls ──▶ packet ──StartupMessage──▶ sign-in ──▶ admitted
+      └────TLS at once (0x16)─────────┘         └──CancelRequest──▶ (end)
 
 Who it is is found out by :class:`~proxy.session.authentication.SignIn`; here it is decided whether they may come in.
 """
@@ -25,20 +25,32 @@ from proxy.session.state import EndSession, Identity, State
 from proxy.wire import backend, framing, frontend
 from proxy.wire.frontend import CancelRequest, GSSENCRequest, SSLRequest, StartupMessage
 
+ALPN = "postgresql"
+TLS_HANDSHAKE = b"\x16"  # the first byte of a ClientHello's record (RFC 8446, 5.1); no StartupMessage is that long
+
 
 class Startup:
     """The first phase of a session; ``admitted`` once OpenServer has been asked for."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._step = "packet"
+        self._step = "hello"
+        self._direct_tls = False
         self._asked: set[type] = set()  # encryption requests answered so far: each may come once
         self._parameters: Mapping[str, str] = {}  # of the StartupMessage
         self.sign_in = SignIn(state, self._admit)
         self.admitted = False
 
-    def client_data(self) -> None:
+    def client_data(self, data: bytes) -> None:
         state = self._state
+        if self._step == "tls":
+            raise violation("received unencrypted data after an encryption request")
+        if self._step == "hello":
+            if data[:1] == TLS_HANDSHAKE:
+                self._start_tls(data)
+                return
+            self._step = "packet"
+        state.reader.feed(data)
         while not self.admitted:
             untyped = self._step == "packet"
             kind = state.reader.next_startup() if untyped else state.reader.next()
@@ -49,14 +61,23 @@ class Startup:
             packet = state.reader.buffer[state.reader.start : state.reader.stop]
             if untyped:
                 self._packet(packet)
-            elif self._step == "sign-in":
-                self.sign_in.message(kind, packet[5:])
             else:
-                raise violation("data was sent before TLS had started")
+                self.sign_in.message(kind, packet[5:])
 
     def tls_started(self, event: ClientTlsStarted) -> None:
         self._state.tls, self._state.binding = True, event.binding
         self._step = "packet"
+        # Nobody who means to speak with another kind of server may end up here (manual, 55.2.10).
+        if self._direct_tls and event.alpn != ALPN:
+            raise violation("received direct SSL connection request without ALPN protocol negotiation extension")
+
+    def _start_tls(self, received: bytes) -> None:
+        """The client began TLS without a word, as PostgreSQL 17 allows it; an error could not be read by it yet."""
+        if not self._state.tls_available:
+            raise EndSession("direct TLS without a certificate")
+        self._direct_tls = True
+        self._step = "tls"
+        self._state.outbox.add(StartClientTls(received))
 
     def _packet(self, raw: bytes) -> None:
         packet = frontend.decode_startup(raw)

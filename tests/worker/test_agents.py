@@ -1,12 +1,19 @@
 """How agents get in: real clients, with their own TLS and sign-in code, at a real worker in front of PostgreSQL."""
 
+import socket
+import ssl
+import struct
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from controlplane.stack.tls import self_signed
+from proxy.wire.frontend import StartupMessage
 from tests import engines
 from tests.worker.conftest import Make
 from tests.worker.gateway import KEY, Gateway
@@ -37,8 +44,8 @@ def test_channel_binding_towards_clients_and_to_the_target(gateway: Gateway, cer
         verified = {"sslmode": "verify-full", "sslrootcert": str(certificate[0]), "host": "localhost"}
         with psycopg.connect(gateway.dsn(**verified, channel_binding=mode)) as connection:
             # The session's other half: the gateway's own sign-in at the target, over TLS.
-            [ssl] = connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchall()
-            assert ssl == (True,)
+            [encrypted] = connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchall()
+            assert encrypted == (True,)
     with pytest.raises(psycopg.OperationalError, match="channel binding"):
         psycopg.connect(gateway.dsn(sslmode="disable", channel_binding="require"))
 
@@ -47,3 +54,69 @@ def test_a_wrong_key_and_an_unknown_user_hear_the_same(gateway: Gateway) -> None
     for user in ("bot", "nobody"):
         with pytest.raises(psycopg.OperationalError, match=f'password authentication failed for user "{user}"'):
             psycopg.connect(gateway.dsn(sslmode="require", channel_binding="require", user=user, password=KEY + "x"))
+
+
+def test_direct_tls(gateway: Gateway) -> None:
+    with psycopg.connect(gateway.dsn(sslmode="require", sslnegotiation="direct", channel_binding="require")) as connection:
+        assert connection.execute("SELECT repeat('x', 100000)").fetchall() == [("x" * 100_000,)]
+    with psycopg.connect(gateway.dsn(sslmode="require", sslnegotiation="postgres")) as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def startup_over_tls(gateway: Gateway, alpn: list[str], ask: bool = False, pieces: int = 1) -> bytes:
+    """The answer to a StartupMessage sent over TLS, begun at once or (``ask``) by SSLRequest, the handshake in ``pieces``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as raw:
+        if ask:
+            raw.sendall(struct.pack("!II", 8, 80877103))
+            assert raw.recv(1) == b"S"
+
+        def until_done(step: Callable[[], Any]) -> Any:
+            while True:
+                try:
+                    result = step()
+                except ssl.SSLWantReadError:
+                    result = None
+                data = outgoing.read()
+                size = len(data) // pieces + 1
+                for start in range(0, len(data), size):
+                    raw.sendall(data[start : start + size])
+                    time.sleep(0.02 if pieces > 1 else 0)
+                if result is not None:
+                    return result
+                received = raw.recv(65536)
+                if not received:
+                    return b""
+                incoming.write(received)
+
+        until_done(lambda: tls.do_handshake() or True)
+        until_done(lambda: tls.write(StartupMessage(3 << 16, {"user": "bot", "database": "crm"}).encode()))
+        return bytes(until_done(lambda: tls.read(65536)))
+
+
+def test_direct_tls_asks_for_postgresql_by_name(gateway: Gateway) -> None:
+    assert startup_over_tls(gateway, ["postgresql"])[:1] == b"R"
+    assert startup_over_tls(gateway, ["http/1.1", "postgresql"], pieces=5)[:1] == b"R"
+    for alpn in ([], ["http/1.1"]):
+        answer = startup_over_tls(gateway, alpn)
+        assert b"C08P01" in answer
+        assert b"without ALPN" in answer
+    for alpn in ([], ["postgresql"]):  # with SSLRequest nothing else could be meant
+        assert startup_over_tls(gateway, alpn, ask=True)[:1] == b"R"
+
+
+def test_direct_tls_where_there_is_none_ends_at_once(make: Make) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(make().dsn(sslmode="require", sslnegotiation="direct"))
+
+
+def test_what_begins_like_tls_and_is_not_ends(gateway: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as raw:
+        raw.sendall(b"\x16" + bytes(300))
+        while raw.recv(1000):  # an alert, perhaps
+            pass

@@ -1,3 +1,4 @@
+import asyncio
 import datetime
 import hashlib
 import ssl
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -51,3 +53,68 @@ def test_calls_check_the_servers_name_against_the_hosts_or_the_operators_authori
     context = tls.client_context()
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
     assert [authority["subject"] for authority in context.get_ca_certs()] or context.cert_store_stats()["x509"] == 1
+
+
+def test_a_handshake_goes_on_from_what_was_read_already(tmp_path: Path) -> None:
+    """Direct TLS: the first bytes came before anybody knew that they are TLS. However they are cut, nothing is lost."""
+    certificate, key = self_signed(tmp_path)
+    shown = tls.agent_tls(str(certificate), str(key))
+    assert shown is not None
+    echoed: list[bytes] = []
+
+    class Talk(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: Any = transport
+            self.started = False
+
+        def data_received(self, data: bytes) -> None:
+            if self.started:
+                self.transport.write(data)
+            else:
+                self.started = True
+                self.transport.pause_reading()
+                upgrades.append(asyncio.get_running_loop().create_task(self.upgrade(data)))
+
+        async def upgrade(self, data: bytes) -> None:
+            self.transport = await tls.start_server_tls(self.transport, self, shown.context, data, 10)
+
+    upgrades: list[asyncio.Task[None]] = []
+
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(Talk, "127.0.0.1", 0)
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        port = server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(20):
+            for _ in range(10):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted, server_hostname="localhost")
+                writer.write(b"x" * 200_000)
+                echoed.append(await reader.readexactly(200_000))
+                writer.close()
+        server.close()
+        await asyncio.gather(*upgrades)
+
+    uvloop.run(run())
+    assert echoed == [b"x" * 200_000] * 10
+
+
+def test_a_handshake_that_is_none_fails(tmp_path: Path) -> None:
+    shown = tls.agent_tls(*map(str, self_signed(tmp_path)))
+    assert shown is not None
+
+    async def run() -> None:
+        made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        class Talk(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                made.set_result((transport, self))
+
+        server = await asyncio.get_running_loop().create_server(Talk, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with asyncio.timeout(20):
+            transport, protocol = await made
+            with pytest.raises((OSError, TimeoutError)):
+                await tls.start_server_tls(transport, protocol, shown.context, b"\x16" + bytes(300), 2)
+        writer.close()
+        server.close()
+
+    uvloop.run(run())

@@ -35,6 +35,43 @@ def test_tls() -> None:
     assert refused(Playbook(tls_available=True).client(SSL + HELLO.encode()), "08P01")  # CVE-2021-23222
 
 
+def directly(alpn: str) -> tuple[Playbook, list[str]]:
+    book = Playbook(tls_available=True)
+    assert book.client(b"\x16\x03\x01 the start of a handshake") == ["StartClientTls"]
+    return book, book.give(ev.ClientTlsStarted(alpn=alpn))
+
+
+def test_tls_at_once() -> None:
+    book, words = directly("postgresql")
+    assert words == []
+    assert fx.StartClientTls(b"\x16\x03\x01 the start of a handshake") in book.effects
+    assert book.client(HELLO) == ["client Authentication"]
+
+
+@pytest.mark.parametrize("alpn", ["", "http/1.1"])
+def test_tls_at_once_is_for_who_asked_for_postgresql(alpn: str) -> None:
+    _, words = directly(alpn)
+    assert refused(words, "08P01")
+
+
+def test_tls_at_once_is_the_first_thing_or_nothing() -> None:
+    for first in (b"\0", SSL):  # within a packet, or where it was agreed on already
+        assert "StartClientTls" not in Playbook().client(first + b"\x16\x03\x01")
+    book, _ = directly("postgresql")
+    assert refused(book.client(SSL), "08P01")
+    assert refused(directly("postgresql")[0].client(b"\x16\x03\x01\x02\0"), "08P01")
+
+
+def test_tls_at_once_without_a_certificate_ends_in_silence() -> None:
+    assert Playbook().client(b"\x16\x03\x01") == ["Close"]
+
+
+def test_nothing_is_read_while_tls_starts() -> None:
+    book = Playbook(tls_available=True)
+    book.client(SSL)
+    assert refused(book.client(HELLO), "08P01")
+
+
 def test_encryption_is_asked_for_once() -> None:
     book = Playbook()
     book.client(SSL)
