@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from proxy.policy.bundle import Connection
+from proxy.wire.frontend import CancelRequest
 from worker.tls import end_point
 
 CONNECT_SECONDS = 10.0
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
-_CANCEL_CODE = 80877102
 
 
 class UpstreamError(Exception):
@@ -111,7 +111,7 @@ async def cancel(connection: Connection, process_id: int, secret: bytes) -> None
     """Send a CancelRequest over a connection of its own (manual, 55.2.8); failures are the caller's to ignore."""
     link = await connect(connection)
     assert link.transport is not None
-    link.transport.write(struct.pack("!III", 12 + len(secret), _CANCEL_CODE, process_id) + secret)
+    link.transport.write(CancelRequest(process_id, secret).encode())
     link.transport.close()
 
 

@@ -23,7 +23,7 @@ from proxy.session.authentication import SignIn, violation
 from proxy.session.gate import reading_matters
 from proxy.session.state import EndSession, Identity, State
 from proxy.wire import backend, framing, frontend
-from proxy.wire.frontend import CancelRequest, GSSENCRequest, SSLRequest, StartupMessage
+from proxy.wire.frontend import PROTOCOL_3_2, CancelRequest, GSSENCRequest, SSLRequest, StartupMessage
 
 ALPN = "postgresql"
 TLS_HANDSHAKE = b"\x16"  # the first byte of a ClientHello's record (RFC 8446, 5.1); no StartupMessage is that long
@@ -109,15 +109,17 @@ class Startup:
         state, parameters = self._state, packet.parameters
         if packet.version >> 16 != 3:
             major, minor = packet.version >> 16, packet.version & 0xFFFF
-            raise EndSession("protocol version", errors.unsupported(f"unsupported frontend protocol {major}.{minor}: server supports 3.0"))
+            reason = f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2"
+            raise EndSession("protocol version", errors.unsupported(reason))
+        state.protocol = min(packet.version, PROTOCOL_3_2)
         state.user, state.dbname = parameters.get("user", ""), parameters.get("database") or parameters.get("user", "")
         if not state.user:
             raise EndSession("no user", errors.identity("no PostgreSQL user name specified in startup packet"))
         if settings.is_true(parameters.get("replication", "")):
             raise EndSession("replication", errors.unsupported("replication connections are not supported by this gateway"))
         extensions = tuple(name for name in parameters if name.startswith("_pq_."))
-        if packet.version & 0xFFFF or extensions:
-            state.outbox.client.add(backend.NegotiateProtocolVersion(0, extensions).encode())
+        if packet.version > PROTOCOL_3_2 or extensions:
+            state.outbox.client.add(backend.NegotiateProtocolVersion(state.protocol, extensions).encode())
         self._parameters = parameters
         if state.environment.draining:
             raise EndSession("draining", errors.shutting_down())

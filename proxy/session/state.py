@@ -10,6 +10,7 @@ from proxy.policy.bundle import Bundle, Connection
 from proxy.session.environment import Environment
 from proxy.session.outbox import Outbox
 from proxy.wire.framing import STARTUP_LIMIT, FrameReader
+from proxy.wire.frontend import PROTOCOL_3_0
 
 
 class EndSession(Exception):
@@ -47,6 +48,7 @@ class State:
     reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))  # from the client
     server_reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))
     outbox: Outbox = field(default_factory=Outbox)
+    protocol: int = PROTOCOL_3_0  # agreed on with the client
     user: str = ""  # as the client gave it
     dbname: str = ""
     identity: Identity | None = None

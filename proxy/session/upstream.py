@@ -13,10 +13,11 @@ from proxy.events import ServerOpened
 from proxy.session import records
 from proxy.session.state import EndSession, State
 from proxy.wire import backend, framing, scram
-from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, ParameterStatus, ReadyForQuery
-from proxy.wire.frontend import PROTOCOL_3_0, PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
+from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, NegotiateProtocolVersion, ParameterStatus, ReadyForQuery
+from proxy.wire.frontend import PROTOCOL_3_0, PROTOCOL_3_2, PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
 from proxy.wire.md5 import md5_password
 
+_SECRET_BYTES = 32  # of a cancel key, as PostgreSQL 18's; before 3.2 clients could take only four
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -56,6 +57,8 @@ class Upstream:
             raise self._refused(ErrorFields.decode(body))
         if kind == backend.NOTICE_RESPONSE:
             return  # it speaks to the gateway's login, not to the client's
+        if kind == backend.NEGOTIATE_PROTOCOL_VERSION and NegotiateProtocolVersion.decode(body) == NegotiateProtocolVersion(PROTOCOL_3_0):
+            return  # it agrees to what was asked for
         if kind == backend.AUTHENTICATION and not self._authenticated:
             self._authenticate(Authentication.decode(body))
         elif not self._authenticated:
@@ -113,7 +116,7 @@ class Upstream:
         state = self._state
         if status.status != b"I":
             raise self._surprise("a transaction that nobody began")
-        secret = state.entropy(4)
+        secret = state.entropy(_SECRET_BYTES if state.protocol >= PROTOCOL_3_2 else 4)
         state.outbox.add(RegisterCancelKey(state.server_process, secret))
         state.outbox.record("session.opened", records.session_opened(state))
         state.opened = True

@@ -4,6 +4,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +121,14 @@ def test_what_begins_like_tls_and_is_not_ends(gateway: Gateway) -> None:
         raw.sendall(b"\x16" + bytes(300))
         while raw.recv(1000):  # an alert, perhaps
             pass
+
+
+@pytest.mark.parametrize("version", ["3.0", "3.2"])
+def test_each_protocol_version_and_its_cancel_key(gateway: Gateway, version: str) -> None:
+    """libpq 18 at both versions; its own cancel function sends the key back as it got it."""
+    with psycopg.connect(gateway.dsn(min_protocol_version=version, max_protocol_version=version), autocommit=True) as connection:
+        assert connection.pgconn.full_protocol_version == {"3.0": 30000, "3.2": 30002}[version]
+        threading.Timer(0.5, connection.cancel_safe).start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SELECT pg_sleep(30)")
+        assert connection.execute("SELECT pg_backend_pid()").fetchall() == [(connection.info.backend_pid,)]

@@ -130,12 +130,29 @@ def test_replication_is_refused() -> None:
     assert Playbook().client(StartupMessage(3 << 16, {"user": "bot", "replication": "off"})) == ["client Authentication"]
 
 
-def test_protocol_versions() -> None:
-    assert refused(Playbook().client(StartupMessage(2 << 16, {})), "0A000")
+@pytest.mark.parametrize("version", [2 << 16, 4 << 16, (2 << 16) | 9])
+def test_other_protocols(version: int) -> None:
     book = Playbook()
-    words = book.client(StartupMessage((3 << 16) | 2, {"user": "bot", "_pq_.x": "1"}))
-    assert words == ["client NegotiateProtocolVersion", "client Authentication"]
-    assert backend.NegotiateProtocolVersion(0, ("_pq_.x",)).encode() in book.sent(fx.SendToClient)
+    assert refused(book.client(StartupMessage(version, {})), "0A000")
+    said = f"unsupported frontend protocol {version >> 16}.{version & 0xFFFF}: server supports 3.0 to 3.2"  # PostgreSQL 18's words
+    assert said.encode() in book.sent(fx.SendToClient)
+
+
+@pytest.mark.parametrize(
+    ("minor", "options", "negotiated"),
+    [
+        (0, (), None), (1, (), None), (2, (), None), (3, (), 2), (9999, (), 2), (0, ("_pq_.x",), 0), (2, ("_pq_.x",), 2),
+        (5, ("_pq_.x", "_pq_.y"), 2),
+    ],
+)  # fmt: skip
+def test_minor_versions_and_options_are_negotiated_as_postgresql_18_does_it(
+    minor: int, options: tuple[str, ...], negotiated: int | None
+) -> None:
+    book = Playbook()
+    words = book.client(StartupMessage((3 << 16) | minor, {"user": "bot"} | dict.fromkeys(options, "1")))
+    assert words == ["client Authentication"] if negotiated is None else ["client NegotiateProtocolVersion", "client Authentication"]
+    if negotiated is not None:
+        assert backend.NegotiateProtocolVersion((3 << 16) | negotiated, options).encode() in book.sent(fx.SendToClient)
 
 
 def test_no_user() -> None:

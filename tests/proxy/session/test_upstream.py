@@ -6,7 +6,7 @@ from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire import backend
 from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, ParameterStatus
-from proxy.wire.frontend import SASLInitialResponse, StartupMessage, decode_startup
+from proxy.wire.frontend import Query, SASLInitialResponse, StartupMessage, decode_startup
 from proxy.wire.md5 import md5_password
 from proxy.wire.scram import MECHANISM, MECHANISM_PLUS, BindingError, ScramServer, Verifier, derive
 from tests.proxy.session.example import bundle
@@ -158,3 +158,30 @@ def test_data_before_the_session_is_ready_is_bounded() -> None:
     book = opened()
     assert book.client(b"Q\0\0\0\x0bselect\0") == []
     assert "client ErrorResponse 08P01" in book.client(b"x" * 10_001)
+
+
+@pytest.mark.parametrize(("minor", "length"), [(0, 4), (1, 4), (2, 32), (9999, 32)])
+def test_a_client_of_protocol_3_2_gets_a_longer_cancel_key(minor: int, length: int) -> None:
+    book = Playbook()
+    book.client(StartupMessage((3 << 16) | minor, {"user": "bot", "database": "crm"}))
+    prove(book)
+    book.give(ev.ServerOpened(tls=False))
+    longest = bytes(range(256))  # the server's own may be as long as it likes
+    assert book.server(OK, BackendKeyData(77, longest), IDLE)[-1] == "client ReadyForQuery I"
+    [key] = [e for e in book.effects if isinstance(e, fx.RegisterCancelKey)]
+    assert (key.process_id, len(key.secret)) == (77, length)
+    book.client(Query(b"SELECT 1"))
+    book.give(ev.CancelRequested())
+    assert fx.CancelServer(77, longest) in book.effects
+
+
+@pytest.mark.parametrize("secret", [b"", b"abc", bytes(257)])
+def test_cancel_keys_of_impossible_length(secret: bytes) -> None:
+    assert opened().server(OK, BackendKeyData(77, secret))[-1] == "Close"
+
+
+def test_a_target_may_confirm_the_protocol_but_not_choose_another() -> None:
+    agreed = backend.NegotiateProtocolVersion(3 << 16)
+    assert opened().server(agreed, OK, IDLE)[-1] == "client ReadyForQuery I"
+    for other in (backend.NegotiateProtocolVersion((3 << 16) | 2), backend.NegotiateProtocolVersion(3 << 16, ("_pq_.x",))):
+        assert opened().server(other)[-2:] == ["client ErrorResponse 08006", "Close"]
