@@ -63,6 +63,11 @@ def issuer_url(value: str) -> None:
         raise ValidationError("An issuer must use https:// (http:// only on this machine): its keys decide who signs in.")
 
 
+def uri(value: str) -> None:
+    if not re.match(r"\A[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z", value):
+        raise ValidationError("A URI begins with its scheme, such as spiffe://, and holds printable ASCII without spaces.")
+
+
 def certificate_bundle(value: str) -> None:
     if not value:
         return

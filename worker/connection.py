@@ -32,7 +32,7 @@ from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import SpoolError
-from worker.tls import AgentTls, start_server_tls
+from worker.tls import AgentTls, start_server_tls, started
 from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
@@ -228,7 +228,7 @@ class Conversation(asyncio.Protocol):
             return
         self._client = wrapped
         wrapped.set_write_buffer_limits(high=_HIGH_WATER)
-        self.deliver(events.ClientTlsStarted(tls.binding, wrapped.get_extra_info("ssl_object").selected_alpn_protocol() or ""))
+        self.deliver(started(wrapped, tls))
 
     def _check_token(self, effect: effects.CheckToken) -> None:
         self._start(self._token(effect.token), "token")

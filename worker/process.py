@@ -79,7 +79,7 @@ class Process:
         services = Services(
             environment=self._environment, recorder=self._recorder, approvals=self._approvals, tokens=self._tokens, catalogs=self._catalogs,
             analyses=self._pool, cancels=self._cancels, background=self._background, metrics=self._metrics,
-            tls=agent_tls(given.tls_cert, given.tls_key), open=self._open,
+            tls=agent_tls(given.tls_cert, given.tls_key, given.tls_client_ca), open=self._open,
         )  # fmt: skip
         self._listener = Listener(given.listen, lambda: Conversation(services), self._open)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
+from proxy.events import ClientCertificate, ClientTlsStarted
 from proxy.session.startup import ALPN
 
 
@@ -23,17 +25,38 @@ class AgentTls:
     binding: bytes  # of its certificate, see `end_point`
 
 
-def agent_tls(certificate: str, key: str) -> AgentTls | None:
-    """TLS towards agents, or None where no certificate is configured. Raises: OSError, ssl.SSLError."""
+def agent_tls(certificate: str, key: str, client_ca: str = "") -> AgentTls | None:
+    """TLS towards agents, or None where no certificate is configured. Raises: OSError, ssl.SSLError.
+
+    With ``client_ca``, an agent may show a certificate; one that these authorities did not sign ends the connection.
+    """
     if not certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols([ALPN])
+    if client_ca:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
     # The first one is the server's own, its authorities follow (RFC 8446, 4.4.2).
     leaf = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
     return AgentTls(context, end_point(leaf.public_bytes(serialization.Encoding.DER)))
+
+
+def started(transport: asyncio.Transport, tls: AgentTls) -> ClientTlsStarted:
+    """What the core is to know of a connection over which TLS now runs."""
+    connection: ssl.SSLObject = transport.get_extra_info("ssl_object")
+    return ClientTlsStarted(tls.binding, connection.selected_alpn_protocol() or "", _names(connection.getpeercert()))
+
+
+def _names(certificate: Mapping[str, Any] | None) -> ClientCertificate | None:
+    """``certificate`` as ``SSLObject.getpeercert`` has it: empty where none was shown."""
+    if not certificate:
+        return None
+    common = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    uris = tuple(value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI")
+    return ClientCertificate(common[0] if len(common) == 1 else "", uris, int(ssl.cert_time_to_seconds(certificate["notAfter"])))
 
 
 async def start_server_tls(

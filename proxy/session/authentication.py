@@ -5,9 +5,10 @@
     sasl ──SASLInitialResponse──▶ proof ──SASLResponse──▶ (admitted)
     password ──PasswordMessage──▶ token ──TokenChecked──▶ (admitted)
 
-An API key proves itself by SCRAM-SHA-256, over TLS bound to the connection where the client can (-PLUS). The user ``oidc``
-sends an access token as a cleartext password, which is only asked for over TLS or loopback. Who is not known goes through
-the same exchange as who is, and fails at its end.
+Who has shown a certificate of the subject named as user is admitted without another word. An API key proves itself by
+SCRAM-SHA-256, over TLS bound to the connection where the client can (-PLUS). The user ``oidc`` sends an access token as a
+cleartext password, which is only asked for over TLS or loopback. Who is not known goes through the same exchange as who
+is, and fails at its end.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class SignIn:
         """The StartupMessage has named a user: ask for what proves it."""
         state = self._state
         state.reader.limit = _MESSAGE_LIMIT
-        if state.user == TOKEN_USER:
+        by_certificate = self._by_certificate()
+        if by_certificate is not None:
+            self._admit(by_certificate)
+        elif state.user == TOKEN_USER:
             if not state.tls and not state.loopback:
                 reason = "an access token may only be sent over TLS"
                 raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
@@ -75,6 +79,15 @@ class SignIn:
     def _ask(self, request: Authentication, step: str) -> None:
         self._state.outbox.client.add(request.encode())
         self._step = step
+
+    def _by_certificate(self) -> Identity | None:
+        """Who it is, if the certificate that TLS has checked is that of the subject named as user."""
+        shown, subject = self._state.certificate, self._state.bundle().subject(self._state.user)
+        if shown is None or subject is None or subject.certificate is None:
+            return None
+        if not subject.certificate.is_named(shown.common_name, shown.uris):
+            return None
+        return Identity(subject.name, subject.kind, "certificate", expires_at=shown.expires_at, certificate=shown)
 
     # -- an access token as password
 

@@ -65,7 +65,8 @@ class Startup:
                 self.sign_in.message(kind, packet[5:])
 
     def tls_started(self, event: ClientTlsStarted) -> None:
-        self._state.tls, self._state.binding = True, event.binding
+        state = self._state
+        state.tls, state.binding, state.certificate = True, event.binding, event.certificate
         self._step = "packet"
         # Nobody who means to speak with another kind of server may end up here (manual, 55.2.10).
         if self._direct_tls and event.alpn != ALPN:

@@ -22,6 +22,8 @@ from controlplane import validators
         (validators.issuer_url, "https://id.example.com/realms/agents"),
         (validators.issuer_url, "http://127.0.0.1:8900"),
         (validators.certificate_bundle, ""),
+        (validators.uri, "spiffe://example.org/agents/bot"),
+        (validators.uri, "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
     ],
 )
 def test_what_is_right_passes(check, value: str) -> None:
@@ -49,6 +51,9 @@ def test_what_is_right_passes(check, value: str) -> None:
         (validators.issuer_url, "http://127.0.0.1.evil.example", "https"),
         (validators.issuer_url, "https://user@id.example.com", "https"),
         (validators.certificate_bundle, "hello", "PEM"),
+        (validators.uri, "report-bot", "scheme"),
+        (validators.uri, "spiffe://a b", "spaces"),
+        (validators.uri, "spiffe://a\n", "spaces"),
     ],
 )
 def test_what_is_wrong_is_explained(check, value: str, why: str) -> None:

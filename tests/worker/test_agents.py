@@ -1,5 +1,6 @@
 """How agents get in: real clients, with their own TLS and sign-in code, at a real worker in front of PostgreSQL."""
 
+import datetime
 import socket
 import ssl
 import struct
@@ -12,12 +13,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from controlplane.stack.postgres import write_private
 from controlplane.stack.tls import self_signed
 from proxy.wire.frontend import StartupMessage
 from tests import engines
+from tests.conftest import Target
 from tests.worker.conftest import Make
-from tests.worker.gateway import KEY, Gateway
+from tests.worker.gateway import KEY, Gateway, bundle, secrets
 
 
 @pytest.fixture
@@ -132,3 +139,68 @@ def test_each_protocol_version_and_its_cancel_key(gateway: Gateway, version: str
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute("SELECT pg_sleep(30)")
         assert connection.execute("SELECT pg_backend_pid()").fetchall() == [(connection.info.backend_pid,)]
+
+
+class Authority:
+    """Signs certificates for clients."""
+
+    def __init__(self, directory: Path, name: str = "agents") -> None:
+        directory.mkdir()
+        self._directory, self._key = directory, ec.generate_private_key(ec.SECP256R1())
+        self.file = directory / "ca.pem"
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._builder(self._name, self._key.public_key(), datetime.timedelta(days=1))
+        certificate = certificate.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.file.write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def client(self, common_name: str, uri: str, lives: datetime.timedelta = datetime.timedelta(days=1)) -> dict[str, str]:
+        """libpq's parameters to show a certificate with these names."""
+        key, place = ec.generate_private_key(ec.SECP256R1()), self._directory / common_name
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        certificate = self._builder(name, key.public_key(), lives)
+        certificate = certificate.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
+        pem = serialization.Encoding.PEM
+        place.with_suffix(".crt").write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(pem))
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        write_private(place.with_suffix(".key"), private.decode())
+        return {"sslmode": "require", "sslcert": str(place.with_suffix(".crt")), "sslkey": str(place.with_suffix(".key"))}
+
+    def _builder(self, name: x509.Name, key: ec.EllipticCurvePublicKey, lives: datetime.timedelta) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        start = now - datetime.timedelta(days=2)
+        return x509.CertificateBuilder(self._name, name, key, x509.random_serial_number(), start, now + lives)
+
+
+URI = "spiffe://corp/agents/bot"
+
+
+def _state_of(connection: psycopg.Connection[Any], statement: str) -> str | None:
+    try:
+        connection.execute(statement)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return ""
+
+
+def test_client_certificates(make: Make, certificate: tuple[Path, Path], target15: Target, tmp_path: Path) -> None:
+    agents, strangers = Authority(tmp_path / "agents"), Authority(tmp_path / "strangers")
+    variables = {"TIDEGATE_TLS_CERT": str(certificate[0]), "TIDEGATE_TLS_KEY": str(certificate[1])}
+    variables["TIDEGATE_TLS_CLIENT_CA"] = str(agents.file)
+    [bot] = bundle(target15)["subjects"]
+    gateway = make(variables=variables, subjects=[{**bot, "certificate": {"uri": URI}}])
+    shown = agents.client("anybody", URI)
+
+    with psycopg.connect(gateway.dsn(**shown, sslnegotiation="direct", password="", require_auth="none")) as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    with psycopg.connect(gateway.dsn(**shown, password="", require_auth="none"), autocommit=True) as connection:
+        gateway.plane.publish(bundle(target15, serial=2), secrets(target15))  # the subject loses its certificate
+        gateway.until(lambda: _state_of(connection, "SELECT 1") == "28000")
+    gateway.until(lambda: gateway.kinds().count("session.opened") == 2)
+    assert {entry["fields"]["issuer"] for entry in gateway.entries if entry["kind"] == "session.opened"} == {"certificate"}
+    # Without the mapping, or with another certificate of the same authorities, the key is asked for.
+    for parameters in (shown, agents.client("other", "spiffe://corp/agents/other"), {"sslmode": "require"}):
+        with psycopg.connect(gateway.dsn(**parameters, require_auth="scram-sha-256")) as connection:
+            assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    for bad in (strangers.client("bot", URI), agents.client("late", URI, datetime.timedelta(days=-1))):
+        with pytest.raises(psycopg.OperationalError, match=r"SSL|closed|reset"):
+            psycopg.connect(gateway.dsn(**bad))

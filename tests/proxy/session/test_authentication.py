@@ -1,13 +1,14 @@
 """Signing in: API keys with and without channel binding, tokens, and everybody who is not who he says he is."""
 
+import msgspec
 import pytest
 
 from proxy import effects as fx
 from proxy import events as ev
-from proxy.wire import scram
-from proxy.wire.backend import Authentication, ErrorFields
+from proxy.wire import backend, scram
+from proxy.wire.backend import Authentication, ErrorFields, ReadyForQuery
 from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
-from tests.proxy.session.example import NOW
+from tests.proxy.session.example import NOW, bundle
 from tests.proxy.session.playbook import Playbook, prove
 from tests.proxy.session.test_startup import HELLO, SSL, refused
 
@@ -139,3 +140,52 @@ def test_a_message_of_the_handshake_has_a_bound() -> None:
     book = Playbook()
     book.client(HELLO)
     assert refused(book.client(b"p\0\1\0\0"), "08P01")
+
+
+OK = Authentication(backend.AUTH_OK)
+URI = "spiffe://corp/agents/bot"
+SHOWN = ev.ClientCertificate("bot", ("https://x", URI), int(NOW) + 60)
+
+
+def with_certificate(
+    identity: dict[str, str] | None, shown: ev.ClientCertificate | None = SHOWN, hello: StartupMessage = HELLO
+) -> Playbook:
+    [bot] = bundle().subjects.values()
+    subject = {"name": "bot", "kind": "agent", "owner": None, "groups": [], "scram": msgspec.to_builtins(bot.scram)}
+    book = Playbook(bundle(subjects=[subject | {"certificate": identity}]), tls_available=True)
+    book.client(SSL)
+    book.give(ev.ClientTlsStarted(HASH, "", shown))
+    book.client(hello)
+    return book
+
+
+@pytest.mark.parametrize("identity", [{"uri": URI}, {"common_name": "bot"}])
+def test_a_certificate_of_the_subject_is_enough(identity: dict[str, str]) -> None:
+    book = with_certificate(identity)
+    assert book.effects[-1] == fx.OpenServer("crm", "crm_db")
+    assert book.sent(fx.SendToClient) == b"S" + OK.encode(), "nothing was asked"
+    book.give(ev.ServerOpened(tls=False))
+    book.server(OK, ReadyForQuery(b"I"))
+    [opened] = book.records("session.opened")
+    assert (opened["subject"], opened["issuer"]) == ("bot", "certificate")
+
+
+@pytest.mark.parametrize(
+    ("identity", "shown", "hello"),
+    [
+        ({"uri": "spiffe://corp/agents/other"}, SHOWN, HELLO), ({"common_name": "bo"}, SHOWN, HELLO), (None, SHOWN, HELLO),
+        ({"common_name": "bot"}, None, HELLO), ({"common_name": "bot"}, SHOWN, NOBODY),
+        ({"common_name": "bot"}, ev.ClientCertificate("", (URI,), 0), HELLO),
+    ],
+    ids=["another URI", "another name", "no mapping", "none shown", "another user", "no common name"],
+)  # fmt: skip
+def test_with_any_other_certificate_the_ordinary_exchange_goes_on(
+    identity: dict[str, str] | None, shown: ev.ClientCertificate | None, hello: StartupMessage
+) -> None:
+    assert offered(with_certificate(identity, shown, hello)) == (scram.MECHANISM_PLUS, scram.MECHANISM)
+
+
+def test_an_api_key_is_still_good_beside_a_certificate_of_somebody_else() -> None:
+    book = with_certificate({"common_name": "somebody"})
+    assert prove(book, binding=HASH)[-1] == "OpenServer"
+    assert book.session._state.who.issuer == "api-key"
