@@ -21,8 +21,8 @@ _FUNCTION = re.compile(r'\A(("([^"]|"")+"|[A-Za-z_*?][\w$*?]*)\.)?("([^"]|"")+"|
 
 def subject_name(value: str) -> None:
     name(value)
-    if value.lower() == "oidc":
-        raise ValidationError("'oidc' is what agents give as user name when they sign in with a token; choose another name.")
+    if value.lower() in ("oidc", "oauth"):
+        raise ValidationError(f"'{value}' is what agents give as user name when they sign in with a token; choose another name.")
 
 
 def connection_name(value: str) -> None:

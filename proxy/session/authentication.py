@@ -4,11 +4,12 @@
 
     sasl ──SASLInitialResponse──▶ proof ──SASLResponse──▶ (admitted)
     password ──PasswordMessage──▶ token ──TokenChecked──▶ (admitted)
+    bearer ──SASLInitialResponse──▶ token        └──▶ refusal ──SASLResponse──▶ (end)
 
 Who has shown a certificate of the subject named as user is admitted without another word. An API key proves itself by
 SCRAM-SHA-256, over TLS bound to the connection where the client can (-PLUS). The user ``oidc`` sends an access token as a
-cleartext password, which is only asked for over TLS or loopback. Who is not known goes through the same exchange as who
-is, and fails at its end.
+cleartext password, the user ``oauth`` one by OAUTHBEARER; both are only asked for over TLS or loopback, and the token says
+who it is. Who is not known goes through the same exchange as who is, and fails at its end.
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ from proxy import errors
 from proxy.effects import CheckToken
 from proxy.events import TokenChecked
 from proxy.session.state import EndSession, Identity, State
-from proxy.wire import backend, frontend, scram
+from proxy.wire import backend, bearer, frontend, scram
 from proxy.wire.backend import Authentication
 from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLResponse
 
 TOKEN_USER = "oidc"  # noqa: S105  (a user name, not a password)
+BEARER_USER = "oauth"
 Answer = TypeVar("Answer")
 _MESSAGE_LIMIT = 65_535  # PostgreSQL's own bound for a password message: tokens are long
 
 
 def violation(reason: str) -> EndSession:
     return EndSession(reason, errors.protocol_violation(reason))
+
+
+def _token_refused(problem: str) -> EndSession:
+    return EndSession("token refused", errors.identity(f"access token not accepted: {problem}"))
 
 
 class SignIn:
@@ -41,7 +47,10 @@ class SignIn:
         self._admit = admit
         self._step = ""
         self._scram: scram.ScramServer | None = None
-        self._steps: dict[str, Callable[[bytes], None]] = {"password": self._password, "sasl": self._sasl, "proof": self._proof}
+        self._refused: EndSession | None = None  # what follows once the client of OAUTHBEARER has read why
+        self._steps: dict[str, Callable[[bytes], None]] = {
+            "password": self._password, "bearer": self._bearer, "refusal": self._refusal_read, "sasl": self._sasl, "proof": self._proof,
+        }  # fmt: skip
 
     def begin(self) -> None:
         """The StartupMessage has named a user: ask for what proves it."""
@@ -50,11 +59,8 @@ class SignIn:
         by_certificate = self._by_certificate()
         if by_certificate is not None:
             self._admit(by_certificate)
-        elif state.user == TOKEN_USER:
-            if not state.tls and not state.loopback:
-                reason = "an access token may only be sent over TLS"
-                raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
-            self._ask(Authentication(backend.AUTH_CLEARTEXT), "password")
+        elif state.user in (TOKEN_USER, BEARER_USER):
+            self._ask_for_token()
         else:
             self._ask(backend.sasl_request(*self._mechanisms()), "sasl")
 
@@ -68,13 +74,11 @@ class SignIn:
     def token_checked(self, answer: TokenChecked) -> None:
         if self._step != "token":
             raise EndSession("token answer out of turn", errors.internal())
-        if answer.problem:
-            raise EndSession("token refused", errors.identity(f"access token not accepted: {answer.problem}"))
         subject = self._state.bundle().subject_by_token(answer.issuer, answer.subject)
-        if subject is None:
-            reason = "access token not accepted: nobody in the policy has its issuer and subject"
-            raise EndSession("unknown token subject", errors.identity(reason))
-        self._admit(Identity(subject.name, subject.kind, answer.issuer, "", frozenset(answer.groups), answer.expires_at))
+        if answer.problem or subject is None:
+            self._refuse_token(answer.problem or "nobody in the policy has its issuer and subject")
+        else:
+            self._admit(Identity(subject.name, subject.kind, answer.issuer, "", frozenset(answer.groups), answer.expires_at))
 
     def _ask(self, request: Authentication, step: str) -> None:
         self._state.outbox.client.add(request.encode())
@@ -89,15 +93,55 @@ class SignIn:
             return None
         return Identity(subject.name, subject.kind, "certificate", expires_at=shown.expires_at, certificate=shown)
 
-    # -- an access token as password
+    # -- an access token
+
+    def _ask_for_token(self) -> None:
+        state = self._state
+        if not state.tls and not state.loopback:
+            reason = "an access token may only be sent over TLS"
+            raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
+        if state.user == TOKEN_USER:
+            self._ask(Authentication(backend.AUTH_CLEARTEXT), "password")
+        else:
+            self._ask(backend.sasl_request(bearer.MECHANISM), "bearer")
 
     def _password(self, body: bytes) -> None:
         try:
             token = PasswordMessage.decode(body).password.decode("ascii")
         except UnicodeDecodeError:
-            raise EndSession("malformed token", errors.identity("access token not accepted: it is not a token")) from None
+            raise _token_refused("it is not a token") from None
+        self._check(token)
+
+    def _bearer(self, body: bytes) -> None:
+        message = SASLInitialResponse.decode(body)
+        if message.mechanism != bearer.MECHANISM or message.data is None:
+            raise violation("client selected an invalid SASL authentication mechanism")
+        try:
+            token = bearer.token_in(message.data)
+        except bearer.BearerError as error:
+            raise violation(str(error)) from None
+        if token:
+            self._check(token)
+        else:
+            self._refuse_token("none was sent")
+
+    def _check(self, token: str) -> None:
         self._step = "token"
         self._state.outbox.add(CheckToken(token))
+
+    def _refuse_token(self, problem: str) -> None:
+        """At once; but a client of OAUTHBEARER is first told where tokens come from, and says that it has read it."""
+        refused, state = _token_refused(problem), self._state
+        if state.user != BEARER_USER:
+            raise refused
+        self._refused = refused
+        issuer = next((issuer.issuer for issuer in state.bundle().issuers), "")
+        self._ask(Authentication(backend.AUTH_SASL_CONTINUE, bearer.challenge(issuer)), "refusal")
+
+    def _refusal_read(self, body: bytes) -> None:
+        if self._refused is None or SASLResponse.decode(body).data != bearer.ACKNOWLEDGEMENT:
+            raise violation("malformed OAUTHBEARER message: the refusal is to be acknowledged")
+        raise self._refused
 
     # -- an API key
 

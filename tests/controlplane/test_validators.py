@@ -39,6 +39,7 @@ def test_what_is_right_passes(check, value: str) -> None:
         (validators.name, "x" * 64, "63"),
         (validators.subject_name, "oidc", "choose another"),
         (validators.subject_name, "OIDC", "choose another"),
+        (validators.subject_name, "oauth", "choose another"),
         (validators.connection_name, "postgres", "choose another"),
         (validators.host, "https://db", "without port or scheme"),
         (validators.host, "db:5432", "without port or scheme"),

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from controlplane.stack.postgres import write_private
 from controlplane.stack.tls import self_signed
@@ -24,6 +27,7 @@ from proxy.wire.frontend import StartupMessage
 from tests import engines
 from tests.conftest import Target
 from tests.worker.conftest import Make
+from tests.worker.control_plane import ControlPlane, Reply
 from tests.worker.gateway import KEY, Gateway, bundle, secrets
 
 
@@ -204,3 +208,39 @@ def test_client_certificates(make: Make, certificate: tuple[Path, Path], target1
     for bad in (strangers.client("bot", URI), agents.client("late", URI, datetime.timedelta(days=-1))):
         with pytest.raises(psycopg.OperationalError, match=r"SSL|closed|reset"):
             psycopg.connect(gateway.dsn(**bad))
+
+
+def libpq_with_token(gateway: Gateway, token: str, **parameters: object) -> list[str]:
+    """libpq 18 itself, which gets its token from a program's hook."""
+    given = {"user": "oauth", "password": "", "oauth_issuer": "https://id.example", "oauth_client_id": "agents"} | parameters
+    command = [sys.executable, "-m", "tests.worker.libpq_hook", gateway.dsn(**given), token]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_oauthbearer_with_libpqs_own_discovery(
+    make: Make, control_plane: ControlPlane, certificate: tuple[Path, Path], target15: Target
+) -> None:
+    key = RSAKey.generate_key(2048, {"kid": "a"})
+    [bot] = bundle(target15)["subjects"]
+    variables = {"TIDEGATE_TLS_CERT": str(certificate[0]), "TIDEGATE_TLS_KEY": str(certificate[1])}
+    issuer = {"name": "corp", "issuer": "https://id.example", "audience": "tidegate", "algorithms": ["RS256"]}
+    mapped = {**bot, "scram": None, "oidc": {"issuer": "corp", "subject": "client:bot"}}
+    control_plane.on("GET", "/jwks", Reply(200, {"keys": [key.as_dict(private=False)]}))
+    gateway = make(variables=variables, subjects=[mapped], issuers=[{**issuer, "jwks_uri": control_plane.url + "/jwks"}])
+
+    def token(**changes: object) -> str:
+        claims = {"iss": "https://id.example", "sub": "client:bot", "aud": "tidegate", "exp": int(time.time()) + 300} | changes
+        return jwt.encode({"alg": "RS256", "kid": "a"}, claims, key)
+
+    asked = "asked https://id.example/.well-known/openid-configuration openid"
+    assert libpq_with_token(gateway, token()) == [asked, "answered 42"]
+    assert libpq_with_token(gateway, token(), sslmode="require", require_auth="oauth")[-1] == "answered 42"
+    for bad, why in ((token(exp=1), "expired"), (token(sub="client:other"), "nobody in the policy"), ("ey.no.token", "not a signed token")):
+        answer = libpq_with_token(gateway, bad)
+        assert answer[0] == asked
+        assert "access token not accepted" in " ".join(answer)
+        assert why in " ".join(answer)
+    with psycopg.connect(gateway.dsn(user="oidc", password=token())) as connection:  # as before, where libpq is older
+        assert connection.execute("SELECT 42").fetchall() == [(42,)]

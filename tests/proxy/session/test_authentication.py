@@ -1,5 +1,7 @@
 """Signing in: API keys with and without channel binding, tokens, and everybody who is not who he says he is."""
 
+import json
+
 import msgspec
 import pytest
 
@@ -189,3 +191,73 @@ def test_an_api_key_is_still_good_beside_a_certificate_of_somebody_else() -> Non
     book = with_certificate({"common_name": "somebody"})
     assert prove(book, binding=HASH)[-1] == "OpenServer"
     assert book.session._state.who.issuer == "api-key"
+
+
+BEARER_HELLO = StartupMessage(3 << 16, {"user": "oauth", "database": "crm"})
+
+
+def bearer_book(**session: bool) -> Playbook:
+    book = Playbook(**{"is_loopback": True} | session)
+    book.client(BEARER_HELLO)
+    return book
+
+
+def presented(token: str) -> SASLInitialResponse:
+    """As libpq 18 sends it (RFC 7628, 3.1)."""
+    return SASLInitialResponse("OAUTHBEARER", f"n,,\x01auth={token}\x01\x01".encode())
+
+
+def told(book: Playbook) -> dict[str, str]:
+    answer = Authentication.decode([bytes(e.data) for e in book.effects if isinstance(e, fx.SendToClient)][-1][5:])
+    assert answer.code == backend.AUTH_SASL_CONTINUE
+    found: dict[str, str] = json.loads(answer.data)
+    return found
+
+
+def test_a_bearer_token_signs_in() -> None:
+    book = bearer_book()
+    assert offered(book) == ("OAUTHBEARER",)
+    assert book.client(presented("Bearer ey.token.x")) == ["CheckToken"]
+    assert book.effects[-1] == fx.CheckToken("ey.token.x")
+    answer = ev.TokenChecked("https://id", "client:bot", ("agents",), int(NOW) + 60)
+    assert book.give(answer) == ["client Authentication", "OpenServer"]
+    assert book.sent(fx.SendToClient).endswith(OK.encode()), "without AuthenticationSASLFinal: the mechanism has no last word"
+
+
+def test_a_client_without_a_token_is_told_where_they_come_from() -> None:
+    book = bearer_book()
+    assert book.client(presented("")) == ["client Authentication"]
+    assert told(book) == {"status": "invalid_token", "scope": "openid", "openid-configuration": "https://id/.well-known/openid-configuration"}
+    assert refused(book.client(SASLResponse(b"\x01")), "28000")
+
+
+@pytest.mark.parametrize("answer", [ev.TokenChecked(problem="it has expired"), ev.TokenChecked("https://id", "client:other")])
+def test_bearer_tokens_that_are_not_accepted(answer: ev.TokenChecked) -> None:
+    book = bearer_book()
+    book.client(presented("Bearer ey.token.x"))
+    assert book.give(answer) == ["client Authentication"]
+    assert told(book)["status"] == "invalid_token"
+    assert refused(book.client(SASLResponse(b"\x01")), "28000")
+
+
+def test_bearer_tokens_without_tls_off_loopback() -> None:
+    book = Playbook()
+    assert refused(book.client(BEARER_HELLO), "28000")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        presented("Basic x"), SASLInitialResponse("OAUTHBEARER", b"n,,\x01\x01"), SASLInitialResponse("OAUTHBEARER", None),
+        SASLInitialResponse(scram.MECHANISM, b"n,,n=,r=abc"), PasswordMessage(b"ey.token.x"),
+    ],
+)  # fmt: skip
+def test_bearer_messages_that_are_none(message: SASLInitialResponse) -> None:
+    assert refused(bearer_book().client(message), "08P01")
+
+
+def test_only_an_acknowledgement_follows_a_refusal() -> None:
+    for more in (b"", b"\x01\x01", b"n,,\x01auth=Bearer ey.better\x01\x01"):
+        book = bearer_book()
+        book.client(presented(""))
+        assert refused(book.client(SASLResponse(more)), "08P01")
