@@ -28,7 +28,7 @@ from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLRespon
 TOKEN_USER = "oidc"  # noqa: S105  (a user name, not a password)
 BEARER_USER = "oauth"
 Answer = TypeVar("Answer")
-_MESSAGE_LIMIT = 65_535  # PostgreSQL's own bound for a password message: tokens are long
+_TOKEN_LIMIT = 65_535  # PostgreSQL's own bound for a password message: tokens are long; all else fits into STARTUP_LIMIT
 
 
 def violation(reason: str) -> EndSession:
@@ -55,7 +55,8 @@ class SignIn:
     def begin(self) -> None:
         """The StartupMessage has named a user: ask for what proves it."""
         state = self._state
-        state.reader.limit = _MESSAGE_LIMIT
+        if wait := state.environment.attempts.wait(state.client_ip, state.now):
+            raise EndSession("too many failures", errors.too_many_failures(wait))
         by_certificate = self._by_certificate()
         if by_certificate is not None:
             self._admit(by_certificate)
@@ -100,6 +101,7 @@ class SignIn:
         if not state.tls and not state.loopback:
             reason = "an access token may only be sent over TLS"
             raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
+        state.reader.limit = _TOKEN_LIMIT
         if state.user == TOKEN_USER:
             self._ask(Authentication(backend.AUTH_CLEARTEXT), "password")
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy import errors, events
-from proxy.effects import CancelServer, Close, Effect, Log, SendToServer
+from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
 from proxy.errors import Refusal
 from proxy.events import Event
 from proxy.session import records, replies, requests
@@ -23,6 +23,8 @@ from proxy.wire.backend import error_response
 from proxy.wire.codec import MalformedError
 from proxy.wire.framing import STARTUP_LIMIT
 from proxy.wire.frontend import TERMINATE_MESSAGE
+
+_FAILURES = frozenset({"28P01", "28000", "08P01"})  # of somebody who has not proved who he is: each may be an attack
 
 
 class Session:
@@ -183,20 +185,23 @@ class Session:
     def _end(self, reason: str, refusal: Refusal | None) -> None:
         """Say goodbye to both sides and record it; nothing is done for this session afterwards."""
         self._ended = True
-        state, relay = self._state, self._relay
+        state, relay, attempts = self._state, self._relay, self._state.environment.attempts
         if relay is not None:
             relay.close(reason)
         if isinstance(refusal, Refusal) and refusal.sqlstate == errors.unrecordable().sqlstate:
             state.outbox.forget_records()
         elif state.opened:
             state.outbox.record("session.closed", records.session_closed(state, reason))
-        elif refusal is not None:
+        elif refusal is not None and (state.identity or not attempts.wait(state.client_ip, state.now)):
+            # Of strangers from where too many have failed nothing more is recorded, or whoever likes could fill the spool.
             state.outbox.record("session.refused", records.session_refused(state, refusal.sqlstate, reason))
         if state.counted:
             state.environment.sessions[state.connection] -= 1
         if refusal is not None:
             said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
             state.outbox.add(Log("warning", "session.ended", said))
+            if state.identity is None and refusal.sqlstate in _FAILURES:
+                state.outbox.add(Delay(attempts.failed(state.client_ip, state.now)))
             state.outbox.client.add(error_response(refusal))
         if state.opened:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,45 @@ def test_oauthbearer_with_libpqs_own_discovery(
         assert why in " ".join(answer)
     with psycopg.connect(gateway.dsn(user="oidc", password=token())) as connection:  # as before, where libpq is older
         assert connection.execute("SELECT 42").fetchall() == [(42,)]
+
+
+def test_a_thousand_idle_half_open_connections_keep_nobody_out(gateway: Gateway) -> None:
+    silent = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(1000)]
+    for number, one in enumerate(silent):
+        one.sendall((b"", b"\0", b"\0\0\0\x08", b"\x16")[number % 4])
+    try:
+        began = time.monotonic()
+        with psycopg.connect(gateway.dsn(sslmode="require")) as connection:
+            assert connection.execute("SELECT 1").fetchall() == [(1,)]
+        assert time.monotonic() - began < 10
+    finally:
+        for one in silent:
+            one.close()
+    gateway.until(lambda: gateway.metric("tidegate_sessions") == 0)
+
+
+def test_guessing_gets_slower_and_then_is_not_heard(gateway: Gateway) -> None:
+    def guess(number: int) -> str:
+        with pytest.raises(psycopg.OperationalError) as refused:
+            psycopg.connect(gateway.dsn(password=f"guess-{number}", user=("bot", "nobody")[number % 2]))
+        return str(refused.value)
+
+    began = time.monotonic()
+    for number in range(4):
+        assert "password authentication failed" in guess(number)
+    assert time.monotonic() - began > 0.7  # 0.05 + 0.1 + 0.2 + 0.4
+    with ThreadPoolExecutor(20) as pool:
+        heard = list(pool.map(guess, range(80)))
+    assert sum("too many sign-ins from this address have failed" in said for said in heard) > 10
+    with pytest.raises(psycopg.OperationalError, match="Try again in"):
+        psycopg.connect(gateway.dsn())
+    gateway.until(lambda: _signs_in(gateway))  # some seconds later the right key is heard again
+    assert gateway.kinds().count("session.refused") < 70
+
+
+def _signs_in(gateway: Gateway) -> bool:
+    try:
+        psycopg.connect(gateway.dsn()).close()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -123,7 +123,7 @@ def said(effect: fx.Effect) -> list[str]:
     if isinstance(effect, fx.Record):
         fields = effect.fields
         return [f"record {effect.kind} {fields.get('decision') or fields.get('outcome') or fields.get('sqlstate') or ''}".strip()]
-    return [] if isinstance(effect, fx.Log) else [type(effect).__name__]
+    return [] if isinstance(effect, fx.Log | fx.Delay) else [type(effect).__name__]
 
 
 def _messages(data: bytes, names: Mapping[int, str]) -> list[str]:

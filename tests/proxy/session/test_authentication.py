@@ -1,12 +1,16 @@
 """Signing in: API keys with and without channel binding, tokens, and everybody who is not who he says he is."""
 
 import json
+import statistics
+import time
+from typing import Any
 
 import msgspec
 import pytest
 
 from proxy import effects as fx
 from proxy import events as ev
+from proxy.session.attempts import LIMIT
 from proxy.wire import backend, scram
 from proxy.wire.backend import Authentication, ErrorFields, ReadyForQuery
 from proxy.wire.frontend import PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
@@ -15,6 +19,7 @@ from tests.proxy.session.playbook import Playbook, prove
 from tests.proxy.session.test_startup import HELLO, SSL, refused
 
 TOKEN_HELLO = StartupMessage(3 << 16, {"user": "oidc", "database": "crm"})
+BEARER_HELLO = StartupMessage(3 << 16, {"user": "oauth", "database": "crm"})
 NOBODY = StartupMessage(3 << 16, {"user": "nobody", "database": "crm"})
 HASH = b"h" * 32
 
@@ -139,9 +144,12 @@ def test_errors_are_fatal_and_name_no_secret() -> None:
 
 
 def test_a_message_of_the_handshake_has_a_bound() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    assert refused(book.client(b"p\0\1\0\0"), "08P01")
+    for hello, longest in ((HELLO, 10_000), (TOKEN_HELLO, 65_535), (BEARER_HELLO, 65_535)):
+        for length, ends in ((longest, False), (longest + 1, True)):
+            book = Playbook(is_loopback=True)
+            book.client(hello)
+            words = book.client(b"p" + length.to_bytes(4, "big"))
+            assert refused(words, "08P01") if ends else words == []
 
 
 OK = Authentication(backend.AUTH_OK)
@@ -191,9 +199,6 @@ def test_an_api_key_is_still_good_beside_a_certificate_of_somebody_else() -> Non
     book = with_certificate({"common_name": "somebody"})
     assert prove(book, binding=HASH)[-1] == "OpenServer"
     assert book.session._state.who.issuer == "api-key"
-
-
-BEARER_HELLO = StartupMessage(3 << 16, {"user": "oauth", "database": "crm"})
 
 
 def bearer_book(**session: bool) -> Playbook:
@@ -261,3 +266,97 @@ def test_only_an_acknowledgement_follows_a_refusal() -> None:
         book = bearer_book()
         book.client(presented(""))
         assert refused(book.client(SASLResponse(more)), "08P01")
+
+
+# -- failures
+
+
+def delays(book: Playbook) -> list[float]:
+    return [effect.seconds for effect in book.effects if isinstance(effect, fx.Delay)]
+
+
+def failing(last: Playbook | None = None, hello: StartupMessage = HELLO, **session: Any) -> Playbook:
+    """A wrong key, in the same process as the ``last`` attempt."""
+    book = Playbook(**session)
+    if last is not None:
+        book.environment.attempts = last.environment.attempts
+    book.client(hello)
+    prove(book, "wrong")
+    return book
+
+
+def test_failures_are_answered_late_and_later_whoever_was_named() -> None:
+    one = failing()
+    two = failing(one, NOBODY)
+    assert (delays(one), delays(two)) == ([0.05], [0.1])
+    kinds = [type(effect).__name__ for effect in two.effects]
+    assert kinds[-3:] == ["Delay", "SendToClient", "Close"], "recorded at once, and told later"
+    assert delays(failing(two, client="10.9.9.9:1")) == [0.05]
+
+
+def test_who_signs_in_is_not_delayed() -> None:
+    book = Playbook()
+    book.environment.attempts = failing().environment.attempts
+    book.client(HELLO)
+    prove(book)
+    assert delays(book) == []
+
+
+def test_too_many_failures_from_one_address_and_nobody_there_is_heard() -> None:
+    last = failing()
+    for _ in range(LIMIT - 1):
+        last = failing(last)
+    for hello in (HELLO, NOBODY, TOKEN_HELLO, BEARER_HELLO):
+        book = Playbook(is_loopback=True)
+        book.environment.attempts = last.environment.attempts
+        assert "client ErrorResponse 53300" in book.client(hello)
+        assert not book.records("session.refused"), "or whoever likes could fill the spool"
+    elsewhere = Playbook(client="10.9.9.9:1")
+    elsewhere.environment.attempts = last.environment.attempts
+    elsewhere.client(HELLO)
+    assert prove(elsewhere)[-1] == "OpenServer"
+    later = Playbook()
+    later.environment.attempts, later.now = last.environment.attempts, NOW + 5
+    later.client(HELLO)
+    assert prove(later)[-1] == "OpenServer"
+
+
+@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n", b"\0\0\0\x04", b"\0\0\0\x0c\0\x03\0\0user"])
+def test_garbage_counts_as_failure(first: bytes) -> None:
+    book = Playbook()
+    book.client(first)
+    assert delays(book) == [0.05]
+
+
+def test_what_is_not_the_clients_fault_does_not_count() -> None:
+    """Who has proved who he is, and who meets a gateway that cannot serve."""
+    unknown = Playbook()
+    unknown.client(StartupMessage(3 << 16, {"user": "bot", "database": "nope"}))
+    assert refused(prove(unknown), "3D000")
+    stale = Playbook()
+    stale.now = NOW + 3601
+    assert refused(stale.client(HELLO), "TG003")
+    for book in (unknown, stale):
+        assert delays(book) == []
+        assert len(book.environment.attempts) == 0
+
+
+@pytest.mark.parametrize("binding", [HASH, b""])
+def test_a_wrong_key_and_an_unknown_user_take_the_same_time(binding: bytes) -> None:
+    """What is computed from the first byte to the refusal; the exchange has no other place where it could tell them apart."""
+    client = scram.ScramClient("wrong", b"c" * 18, binding, (scram.MECHANISM_PLUS, scram.MECHANISM))
+    first = SASLInitialResponse(client.mechanism, client.first()).encode()
+    taken: dict[str, list[float]] = {"bot": [], "nob": []}
+    for _ in range(200):
+        for user, times in taken.items():
+            book = over_tls(StartupMessage(3 << 16, {"user": user, "database": "crm"}), binding)
+            began = time.perf_counter()
+            done = book.session.receive(ev.ClientData(first), NOW)
+            between = time.perf_counter()
+            [challenge] = [bytes(effect.data)[9:] for effect in done if isinstance(effect, fx.SendToClient)]
+            proof = SASLResponse(client.final(challenge)).encode()
+            resumed = time.perf_counter()
+            book.session.receive(ev.ClientData(proof), NOW)
+            times.append(between - began + time.perf_counter() - resumed)
+    known, unknown = (statistics.median(times) for times in taken.values())
+    assert 0.5 < known / unknown < 2
