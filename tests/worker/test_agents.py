@@ -274,9 +274,9 @@ def test_guessing_gets_slower_and_then_is_not_heard(gateway: Gateway) -> None:
     assert time.monotonic() - began > 0.7  # 0.05 + 0.1 + 0.2 + 0.4
     with ThreadPoolExecutor(20) as pool:
         heard = list(pool.map(guess, range(80)))
-    assert sum("too many sign-ins from this address have failed" in said for said in heard) > 10
-    with pytest.raises(psycopg.OperationalError, match="Try again in"):
-        psycopg.connect(gateway.dsn())
+    unheard = [said for said in heard if "too many sign-ins from this address have failed" in said]
+    assert len(unheard) > 10
+    assert all("Try again in" in said for said in unheard)
     gateway.until(lambda: _signs_in(gateway))  # some seconds later the right key is heard again
     assert gateway.kinds().count("session.refused") < 70
 
