@@ -138,6 +138,7 @@ class SubjectAdmin(ServiceModelAdmin):
         (None, {"fields": ("name", "kind", "owner", "enabled", "groups")}),
         ("Sign-in by API key", {"fields": ("api_keys",)}),
         ("Sign-in by OIDC token", {"fields": ("oidc_issuer", "oidc_subject")}),
+        ("Sign-in by certificate", {"fields": ("certificate_uri", "certificate_common_name")}),
     )
     readonly_fields = ("api_keys",)
     list_display = ("name", "kind", "owner", "enabled", "group_names", "usable_keys")

@@ -150,6 +150,16 @@ class Subject(models.Model):
         validators=[validators.printable],
         help_text="The value of the issuer's subject claim in its tokens.",
     )
+    certificate_uri = models.CharField(
+        "certificate URI",
+        max_length=250,
+        blank=True,
+        validators=[validators.uri],
+        help_text="A URI that the certificates hold as subjectAltName, e.g. spiffe://example.org/agents/report-bot.",
+    )
+    certificate_common_name = models.CharField(
+        max_length=200, blank=True, validators=[validators.printable], help_text="Or the one common name (CN) of the certificates' subject."
+    )
     enabled = models.BooleanField(default=True, help_text="Switched off, its sessions are refused at once.")
     scram_salt = models.BinaryField(max_length=16, editable=False, default=bytes)
 
@@ -169,9 +179,17 @@ class Subject(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def certificate(self) -> dict[str, str] | None:
+        """By which of its names a certificate is this subject's, as policy file and bundle write it."""
+        names = {"uri": self.certificate_uri, "common_name": self.certificate_common_name}
+        return {kind: name for kind, name in names.items() if name} or None
+
     def clean(self) -> None:
         if bool(self.oidc_issuer_id) != bool(self.oidc_subject):
             raise ValidationError({"oidc_subject": "Give the OIDC issuer and the OIDC subject together, or neither."})
+        if self.certificate_uri and self.certificate_common_name:
+            raise ValidationError({"certificate_common_name": "Certificates are known by their URI or by their common name, not by both."})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self.scram_salt:

@@ -120,7 +120,9 @@ class SubjectSerializer(ServiceSerializer):
 
     class Meta:
         model = Subject
-        fields = ("id", "name", "kind", "owner", "groups", "oidc_issuer", "oidc_subject", "enabled")
+        fields = (
+            "id", "name", "kind", "owner", "groups", "oidc_issuer", "oidc_subject", "certificate_uri", "certificate_common_name", "enabled",
+        )  # fmt: skip
         validators: list[Any] = []  # the model's own checks say it better
 
 

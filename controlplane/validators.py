@@ -21,8 +21,8 @@ _FUNCTION = re.compile(r'\A(("([^"]|"")+"|[A-Za-z_*?][\w$*?]*)\.)?("([^"]|"")+"|
 
 def subject_name(value: str) -> None:
     name(value)
-    if value.lower() == "oidc":
-        raise ValidationError("'oidc' is what agents give as user name when they sign in with a token; choose another name.")
+    if value.lower() in ("oidc", "oauth"):
+        raise ValidationError(f"'{value}' is what agents give as user name when they sign in with a token; choose another name.")
 
 
 def connection_name(value: str) -> None:
@@ -61,6 +61,11 @@ def issuer_url(value: str) -> None:
         raise ValidationError("An issuer is an https:// address without user, query and fragment, written exactly as in its tokens.")
     if value.startswith("http://") and not re.match(r"\Ahttp://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|\Z)", value):
         raise ValidationError("An issuer must use https:// (http:// only on this machine): its keys decide who signs in.")
+
+
+def uri(value: str) -> None:
+    if not re.match(r"\A[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z", value):
+        raise ValidationError("A URI begins with its scheme, such as spiffe://, and holds printable ASCII without spaces.")
 
 
 def certificate_bundle(value: str) -> None:

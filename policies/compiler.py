@@ -109,6 +109,7 @@ def _subject(item: Subject, keys: list[ApiKey]) -> dict[str, Any]:
         "groups": _names(item.groups.all()),
         "scram": {"salt": _base64(item.scram_salt), "iterations": ITERATIONS, "keys": [_key(key) for key in keys]} if keys else None,
         "oidc": {"issuer": item.oidc_issuer.name, "subject": item.oidc_subject} if item.oidc_issuer else None,
+        "certificate": item.certificate,
     }
 
 

@@ -25,7 +25,12 @@ class SendToServer:
 
 @dataclass(frozen=True, slots=True)
 class StartClientTls:
-    """Begin the server side of TLS on the client connection (``S`` has been sent by an effect before this one)."""
+    """Begin the server side of TLS on the client connection (``S`` has been sent by an effect before this one).
+
+    A client that began by itself has sent the start of its handshake already: ``received``.
+    """
+
+    received: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,13 @@ class WakeAt:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """Perform the effects behind this one only after so many seconds; until then the core is told nothing."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """One structured log line; never holds SQL text, values or credentials."""
 
@@ -149,6 +161,6 @@ class Close:
 
 Effect = (
     SendToClient | SendToServer | StartClientTls | CheckToken | OpenServer | Analyse | RefreshCatalog | Record
-    | RequestApproval | WithdrawApproval | CancelServer | RegisterCancelKey | RouteCancel | PauseClient | ResumeClient | WakeAt | Log
-    | Close
+    | RequestApproval | WithdrawApproval | CancelServer | RegisterCancelKey | RouteCancel | PauseClient | ResumeClient | WakeAt | Delay
+    | Log | Close
 )

@@ -15,6 +15,7 @@
      ├── 0A000  the gateway does not speak this  (unsupported)
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
      ├── 53300  too many sessions                (too_many_sessions)
+     ├── 53300  too many failed sign-ins from there (too_many_failures)
      ├── 57P01  the worker is shutting down      (shutting_down)
      ├── 58030  cannot be recorded, so not run   (unrecordable)
      ├── XX000  the gateway itself failed        (internal)
@@ -26,6 +27,7 @@ A refusal is a value, not an exception. Its ``message`` says what and why in one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -89,6 +91,11 @@ def syntax_error(message: str, position: int) -> Refusal:
 
 def too_many_sessions(reason: str) -> Refusal:
     return Refusal("53300", reason, fatal=True)
+
+
+def too_many_failures(seconds: float) -> Refusal:
+    hint = f"Try again in {math.ceil(seconds)} seconds."
+    return Refusal("53300", "too many sign-ins from this address have failed", hint=hint, fatal=True)
 
 
 def shutting_down() -> Refusal:

@@ -15,8 +15,21 @@ class ClientData:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What a client certificate says that the worker's authorities have signed, and that the client holds the key of."""
+
+    common_name: str = ""  # empty unless there is exactly one
+    uris: tuple[str, ...] = ()  # of the subjectAltName
+    expires_at: int = 0  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class ClientTlsStarted:
     """The TLS handshake asked for by :class:`proxy.effects.StartClientTls` succeeded."""
+
+    binding: bytes = b""  # `tls-server-end-point` of our certificate (RFC 5929, 4); empty: it has none
+    alpn: str = ""  # the application protocol that was agreed on (RFC 7301)
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class ServerOpened:
     """
 
     tls: bool
+    binding: bytes = b""  # `tls-server-end-point` of the certificate that the server showed; empty: it has none
 
 
 @dataclass(frozen=True, slots=True)

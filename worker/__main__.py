@@ -16,7 +16,7 @@ from worker.identity import EnrolmentError
 from worker.log import logger
 from worker.settings import Settings, SettingsError
 from worker.supervisor import Supervisor
-from worker.tls import server_context
+from worker.tls import agent_tls
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def main() -> int:
 def _prepare(given: Settings) -> None:
     """Everything that can be found out before a process is started. Raises: SettingsError, EnrolmentError, OSError."""
     given.worker_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    server_context(given.tls_cert, given.tls_key)
+    agent_tls(given.tls_cert, given.tls_key, given.tls_client_ca)
     if identity.load(given.worker_dir) is None:
         me = identity.enrol(given.worker_dir, given.control_url, given.enrol_token, socket.gethostname()[:63])
         logger().info("enrolled", worker=me.worker)

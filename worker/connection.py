@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,10 +28,12 @@ from worker.approvals import Approvals, Waiting
 from worker.background import Background
 from worker.cancels import Cancels
 from worker.catalogs import Catalogs
+from worker.half_open import HalfOpen
 from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import SpoolError
+from worker.tls import AgentTls, start_server_tls, started
 from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
@@ -53,7 +54,8 @@ class Services:
     cancels: Cancels
     background: Background
     metrics: Metrics
-    tls: ssl.SSLContext | None
+    tls: AgentTls | None
+    half_open: HalfOpen
     open: set[Conversation]  # every client connection of this process
 
 
@@ -64,7 +66,7 @@ class Conversation(asyncio.Protocol):
         self._services = services
         self._events: deque[events.Event] = deque()
         self._busy = False  # the core is being asked: what happens meanwhile waits in the queue
-        self._unwritten: Sequence[effects.Effect] | None = None  # effects behind a record that is not durable yet
+        self._unwritten: Sequence[effects.Effect] | None = None  # effects behind a record that is not durable yet, or a delay
         self._ended = False  # Close was performed, or the connection failed: nothing more reaches the core
         self._client_open = False
         self._link: upstream.Link | None = None
@@ -88,6 +90,7 @@ class Conversation(asyncio.Protocol):
             self._services.environment, f"{host}:{port}", os.urandom, self._services.tls is not None, _is_loopback(host)
         )
         self._services.open.add(self)
+        self._services.half_open.add(self, host)
         self._deadline = asyncio.get_running_loop().call_later(START_UP_SECONDS, self._start_up_too_slow)
 
     def data_received(self, data: bytes) -> None:
@@ -156,6 +159,10 @@ class Conversation(asyncio.Protocol):
             elif recorded:
                 todo = todo[index:]
                 break
+            elif isinstance(effect, effects.Delay):
+                self._unwritten = todo[index + 1 :]
+                asyncio.get_running_loop().call_later(effect.seconds, self._recorded, "")
+                return
             else:
                 _PERFORM[type(effect)](self, effect)
         else:
@@ -165,7 +172,7 @@ class Conversation(asyncio.Protocol):
             self._services.recorder.after(self._recorded)
 
     def _recorded(self, problem: str) -> None:
-        """The turn's records are durable, or could not be made so."""
+        """The turn's records are durable, or could not be made so; or its delay is over."""
         todo, self._unwritten = self._unwritten, None
         if problem:
             self._events.appendleft(events.RecordFailed(problem))
@@ -213,14 +220,13 @@ class Conversation(asyncio.Protocol):
     def _start_client_tls(self, effect: effects.StartClientTls) -> None:
         # Before the task runs, nothing that the client sends may be read as if it were not encrypted.
         self._client.pause_reading()
-        self._start(self._upgrade(), "client.tls")
+        self._start(self._upgrade(effect.received), "client.tls")
 
-    async def _upgrade(self) -> None:
-        assert self._services.tls is not None
+    async def _upgrade(self, received: bytes) -> None:
+        tls = self._services.tls
+        assert tls is not None
         try:
-            wrapped = await asyncio.get_running_loop().start_tls(
-                self._client, self, self._services.tls, server_side=True, ssl_handshake_timeout=START_UP_SECONDS / 2
-            )
+            wrapped = await start_server_tls(self._client, self, tls.context, received, START_UP_SECONDS / 2)
         except (OSError, TimeoutError) as error:
             logger().info("client.tls_failed", reason=type(error).__name__)
             self.abort()
@@ -229,7 +235,7 @@ class Conversation(asyncio.Protocol):
             return
         self._client = wrapped
         wrapped.set_write_buffer_limits(high=_HIGH_WATER)
-        self.deliver(events.ClientTlsStarted())
+        self.deliver(started(wrapped, tls))
 
     def _check_token(self, effect: effects.CheckToken) -> None:
         self._start(self._token(effect.token), "token")
@@ -240,6 +246,7 @@ class Conversation(asyncio.Protocol):
         self.deliver(await self._services.tokens.check(token, issuers, time.time()))
 
     def _open_server(self, effect: effects.OpenServer) -> None:
+        self._services.half_open.discard(self)  # who it is has been proved
         self._start(self._connect(effect.connection, effect.database), "upstream")
 
     async def _connect(self, name: str, database: str) -> None:
@@ -264,7 +271,7 @@ class Conversation(asyncio.Protocol):
         else:
             link.owner, self._link, self._target = self, link, connection
             link.transport.set_write_buffer_limits(high=_HIGH_WATER)
-            self.deliver(events.ServerOpened(tls=connection.tls.mode != "disable"))
+            self.deliver(events.ServerOpened(link.binding is not None, link.binding or b""))
 
     def _analyse(self, effect: effects.Analyse) -> None:
         async def analyse() -> None:
@@ -378,9 +385,10 @@ class Conversation(asyncio.Protocol):
 
     def _finish(self) -> None:
         self._services.open.discard(self)
+        self._services.half_open.discard(self)
 
 
-# One entry per class of effect but Record, which `_perform` treats itself. An effect that is not here fails the session.
+# One entry per class of effect but Record and Delay, which `_perform` treats itself. An effect that is not here fails the session.
 _PERFORM: dict[type, Callable[[Conversation, Any], None]] = {
     effects.SendToClient: Conversation._send_to_client,
     effects.SendToServer: Conversation._send_to_server,

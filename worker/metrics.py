@@ -31,6 +31,7 @@ class Metrics:
         self.ready = gauge("ready", "Processes that hold a fresh bundle and accept agents", "livesum")
         self.sessions_opened = counter("sessions_opened", "Sessions opened", ("connection",))
         self.sessions_refused = counter("sessions_refused", "Sessions refused", ("sqlstate",))
+        self.half_open_dropped = counter("half_open_dropped", "Connections dropped before sign-in because there were too many")
         self.statements = counter("statements", "Statements recorded, by decision", ("decision",))
         self.outcomes = counter("statement_outcomes", "Statements completed, by outcome", ("outcome",))
         self.rows = counter("rows", "Rows sent to agents")

@@ -21,7 +21,7 @@ import uvloop
 
 from proxy.policy.bundle import Bundle
 from proxy.session.environment import Environment
-from worker import VERSION, identity, log, settings
+from worker import VERSION, half_open, identity, log, settings
 from worker.analysis_pool import AnalysisPool
 from worker.approvals import Approvals, Broker
 from worker.background import Background
@@ -31,6 +31,7 @@ from worker.catalogs import Catalogs
 from worker.channel import Cancel, Channel, Message, Others, Status
 from worker.connection import Conversation, Services
 from worker.control import Control, ControlError
+from worker.half_open import HalfOpen
 from worker.listener import Listener
 from worker.log import logger
 from worker.metrics import Metrics
@@ -38,7 +39,7 @@ from worker.recorder import Recorder
 from worker.settings import Settings
 from worker.shipper import Shipper
 from worker.spool import Boot, SpoolError
-from worker.tls import server_context
+from worker.tls import agent_tls
 from worker.tokens import TokenChecker
 
 _STATUS_SECONDS = 0.5
@@ -79,7 +80,8 @@ class Process:
         services = Services(
             environment=self._environment, recorder=self._recorder, approvals=self._approvals, tokens=self._tokens, catalogs=self._catalogs,
             analyses=self._pool, cancels=self._cancels, background=self._background, metrics=self._metrics,
-            tls=server_context(given.tls_cert, given.tls_key), open=self._open,
+            tls=agent_tls(given.tls_cert, given.tls_key, given.tls_client_ca),
+            half_open=HalfOpen(self._metrics, *half_open.bounds()), open=self._open,
         )  # fmt: skip
         self._listener = Listener(given.listen, lambda: Conversation(services), self._open)
 

@@ -20,6 +20,7 @@ _OPTIONS: tuple[tuple[str, str, str | None, str], ...] = (
     ("--metrics-listen", "TIDEGATE_METRICS_LISTEN", "127.0.0.1:9187", "host:port of /metrics and /healthz"),
     ("--tls-cert", "TIDEGATE_TLS_CERT", "", "PEM certificate chain for agents' TLS"),
     ("--tls-key", "TIDEGATE_TLS_KEY", "", "PEM private key for agents' TLS"),
+    ("--tls-client-ca", "TIDEGATE_TLS_CLIENT_CA", "", "PEM authorities of agents' certificates, which are checked where one is shown"),
     ("--drain-seconds", "TIDEGATE_DRAIN_SECONDS", "30", "how long SIGTERM waits for statements under way"),
     ("--spool-bytes", "TIDEGATE_SPOOL_BYTES", str(1 << 30), "unshipped audit kept on disk by all processes; full refuses statements"),
 )
@@ -54,6 +55,7 @@ class Settings:
     metrics_listen: Address
     tls_cert: str
     tls_key: str
+    tls_client_ca: str
     drain_seconds: float
     spool_bytes: int
 
@@ -93,6 +95,8 @@ def from_mapping(values: Mapping[str, str]) -> Settings:
         raise SettingsError("TIDEGATE_CONTROL_URL must be an http or https address")
     if bool(known["TIDEGATE_TLS_CERT"]) != bool(known["TIDEGATE_TLS_KEY"]):
         raise SettingsError("TIDEGATE_TLS_CERT and TIDEGATE_TLS_KEY go together")
+    if known["TIDEGATE_TLS_CLIENT_CA"] and not known["TIDEGATE_TLS_CERT"]:
+        raise SettingsError("TIDEGATE_TLS_CLIENT_CA needs TIDEGATE_TLS_CERT: certificates are shown over TLS only")
     return Settings(
         control_url=known["TIDEGATE_CONTROL_URL"].rstrip("/"),
         broker_url=known["TIDEGATE_BROKER_URL"],
@@ -103,6 +107,7 @@ def from_mapping(values: Mapping[str, str]) -> Settings:
         metrics_listen=Address.parse(known["TIDEGATE_METRICS_LISTEN"], "TIDEGATE_METRICS_LISTEN"),
         tls_cert=known["TIDEGATE_TLS_CERT"],
         tls_key=known["TIDEGATE_TLS_KEY"],
+        tls_client_ca=known["TIDEGATE_TLS_CLIENT_CA"],
         drain_seconds=_number(known, "TIDEGATE_DRAIN_SECONDS", 0),
         spool_bytes=_number(known, "TIDEGATE_SPOOL_BYTES", 1),
     )

@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from proxy.policy.bundle import Connection
+from proxy.wire.frontend import CancelRequest
+from worker.tls import end_point
 
 CONNECT_SECONDS = 10.0
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
-_CANCEL_CODE = 80877102
 
 
 class UpstreamError(Exception):
@@ -37,6 +38,7 @@ class Link(asyncio.Protocol):
     def __init__(self) -> None:
         self.owner: Owner | None = None  # nothing that comes before somebody owns it is for anybody
         self.transport: asyncio.Transport | None = None
+        self.binding: bytes | None = None  # over TLS: `tls-server-end-point` of the server's certificate, if it has one
         self._answer: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,6 +83,7 @@ class Link(asyncio.Protocol):
         )
         assert wrapped is not None
         self.transport = wrapped
+        self.binding = end_point(wrapped.get_extra_info("ssl_object").getpeercert(binary_form=True) or b"")
         self._answer = None
 
 
@@ -108,7 +111,7 @@ async def cancel(connection: Connection, process_id: int, secret: bytes) -> None
     """Send a CancelRequest over a connection of its own (manual, 55.2.8); failures are the caller's to ignore."""
     link = await connect(connection)
     assert link.transport is not None
-    link.transport.write(struct.pack("!III", 12 + len(secret), _CANCEL_CODE, process_id) + secret)
+    link.transport.write(CancelRequest(process_id, secret).encode())
     link.transport.close()
 
 

@@ -16,7 +16,7 @@ DRAIN_SECONDS = 10
 # What the proxy worker gets of the environment. Its host holds no secret of the control plane, not even by inheritance.
 WORKER_MAY_SEE = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("TIDEGATE_LOG_LEVEL", "TIDEGATE_SPOOL_BYTES"),
+    *("TIDEGATE_LOG_LEVEL", "TIDEGATE_SPOOL_BYTES", "TIDEGATE_TLS_CLIENT_CA"),
 )
 
 

@@ -173,6 +173,8 @@ def _subject(row: Subject, document: Document) -> Links:
     row.owner = _one(User, document["owner"], "username")
     oidc = document["oidc"] or {}
     row.oidc_issuer, row.oidc_subject = _one(OidcIssuer, oidc.get("issuer")), oidc.get("subject", "")
+    certificate = document["certificate"] or {}
+    row.certificate_uri, row.certificate_common_name = certificate.get("uri", ""), certificate.get("common_name", "")
     return {"groups": _named(Group, document["groups"])}
 
 

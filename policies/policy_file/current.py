@@ -40,6 +40,7 @@ def subject(item: Subject) -> Document:
         "owner": item.owner.username if item.owner else None,
         "groups": _names(item.groups.all()),
         "oidc": {"issuer": item.oidc_issuer.name, "subject": item.oidc_subject} if item.oidc_issuer else None,
+        "certificate": item.certificate,
     }
 
 

@@ -76,6 +76,7 @@ def subject(value: Document) -> Document:
         "owner": value.get("owner"),
         "groups": _set(value.get("groups")),
         "oidc": value.get("oidc"),
+        "certificate": value.get("certificate"),
     }
 
 

@@ -104,6 +104,7 @@ SUBJECT = record(
     owner=TEXT,
     groups=any_of(TEXT),
     oidc=record(("issuer", "subject"), issuer=TEXT, subject=TEXT),
+    certificate=record(uri=TEXT, common_name=TEXT) | {"minProperties": 1, "maxProperties": 1},
     **secret("key"),
 )
 CONNECTION = record(
@@ -228,7 +229,7 @@ def _what(error: ValidationError) -> str:
         case "minItems" | "minProperties":
             return "needs at least one entry"
         case "maxProperties":
-            return "takes exactly one method"
+            return f"takes exactly one of {', '.join(error.schema['properties'])}"
         case "minLength":
             return "must not be empty"
         case "minimum":

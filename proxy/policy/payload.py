@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -54,6 +55,20 @@ class TokenIdentity(Part, frozen=True):
     subject: Name
 
 
+class CertificateIdentity(Part, frozen=True):
+    """By which of its names a client certificate is the subject's: exactly one is given."""
+
+    uri: Name | None = None
+    common_name: Name | None = None
+
+    def __post_init__(self) -> None:
+        if (self.uri is None) is (self.common_name is None):
+            raise ValueError("needs either uri or common_name")
+
+    def is_named(self, common_name: str, uris: Collection[str]) -> bool:
+        return self.common_name == common_name if self.uri is None else self.uri in uris
+
+
 class Subject(Part, frozen=True):
     name: Name
     kind: Literal["agent", "human", "service"]
@@ -61,6 +76,7 @@ class Subject(Part, frozen=True):
     groups: Names = ()
     scram: Scram | None = None
     oidc: TokenIdentity | None = None
+    certificate: CertificateIdentity | None = None
 
 
 class Tls(Part, frozen=True):

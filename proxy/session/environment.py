@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from proxy.policy.bundle import Bundle
 from proxy.policy.engine import MaskSet, masks_for
+from proxy.session.attempts import Attempts
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import Analysis
 
@@ -50,7 +51,7 @@ class MaskSets:
 
 @dataclass(slots=True)
 class Environment:
-    """Owned by the worker process; a session only reads it, but for its own place in ``sessions``."""
+    """Owned by the worker process; a session only reads it, but for its own place in ``sessions`` and its failures in ``attempts``."""
 
     mock_secret: bytes  # keys the salts shown to unknown users; the same in all processes of a host, and stable
     bundle: Bundle | None = None
@@ -58,5 +59,6 @@ class Environment:
     catalogs: dict[tuple[str, str], Catalog] = field(default_factory=dict)  # by (connection, database)
     analyses: Analyses = field(default_factory=Analyses)
     mask_sets: MaskSets = field(default_factory=MaskSets)
+    attempts: Attempts = field(default_factory=Attempts)
     draining: bool = False
     sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy import errors, events
-from proxy.effects import CancelServer, Close, Effect, Log, SendToServer
+from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
 from proxy.errors import Refusal
 from proxy.events import Event
 from proxy.session import records, replies, requests
@@ -23,6 +23,8 @@ from proxy.wire.backend import error_response
 from proxy.wire.codec import MalformedError
 from proxy.wire.framing import STARTUP_LIMIT
 from proxy.wire.frontend import TERMINATE_MESSAGE
+
+_FAILURES = frozenset({"28P01", "28000", "08P01"})  # of somebody who has not proved who he is: each may be an attack
 
 
 class Session:
@@ -83,14 +85,14 @@ class Session:
     # -- bytes
 
     def _client_data(self, event: events.ClientData) -> None:
+        if not self._startup.admitted:
+            self._startup.client_data(event.data)
+            return
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
-        elif self._startup.admitted:
-            if self._state.reader.waiting() > STARTUP_LIMIT:
-                raise EndSession("too much before ready", errors.protocol_violation("data was sent before the session was ready"))
-        else:
-            self._startup.client_data()
+        elif self._state.reader.waiting() > STARTUP_LIMIT:
+            raise EndSession("too much before ready", errors.protocol_violation("data was sent before the session was ready"))
 
     def _server_data(self, event: events.ServerData) -> None:
         self._state.server_reader.feed(event.data)
@@ -114,13 +116,13 @@ class Session:
     # -- answers
 
     def _tls_started(self, event: events.ClientTlsStarted) -> None:
-        self._startup.tls_started()
+        self._startup.tls_started(event)
 
     def _token_checked(self, event: events.TokenChecked) -> None:
-        self._startup.token_checked(event)
+        self._startup.sign_in.token_checked(event)
 
     def _server_opened(self, event: events.ServerOpened) -> None:
-        self._upstream.opened(event.tls)
+        self._upstream.opened(event)
 
     def _server_failed(self, event: events.ServerFailed) -> None:
         refusal = errors.server_gone(f'the target of connection "{self._state.connection}" cannot be reached: {event.reason}')
@@ -185,20 +187,23 @@ class Session:
     def _end(self, reason: str, refusal: Refusal | None) -> None:
         """Say goodbye to both sides and record it; nothing is done for this session afterwards."""
         self._ended = True
-        state, relay = self._state, self._relay
+        state, relay, attempts = self._state, self._relay, self._state.environment.attempts
         if relay is not None:
             relay.close(reason)
         if isinstance(refusal, Refusal) and refusal.sqlstate == errors.unrecordable().sqlstate:
             state.outbox.forget_records()
         elif state.opened:
             state.outbox.record("session.closed", records.session_closed(state, reason))
-        elif refusal is not None:
+        elif refusal is not None and (state.identity or not attempts.wait(state.client_ip, state.now)):
+            # Of strangers from where too many have failed nothing more is recorded, or whoever likes could fill the spool.
             state.outbox.record("session.refused", records.session_refused(state, refusal.sqlstate, reason))
         if state.counted:
             state.environment.sessions[state.connection] -= 1
         if refusal is not None:
             said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
             state.outbox.add(Log("warning", "session.ended", said))
+            if state.identity is None and refusal.sqlstate in _FAILURES:
+                state.outbox.add(Delay(attempts.failed(state.client_ip, state.now)))
             state.outbox.client.add(error_response(refusal))
         if state.opened:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))

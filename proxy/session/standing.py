@@ -1,6 +1,6 @@
 """Whether who is connected may still be: asked when a session opens and again at every statement.
 
-Removing a subject, revoking a key, ending a grant or the end of a token bites at the next statement, not at the next
+Removing a subject, revoking a key, ending a grant or the end of a token or certificate bites at the next statement, not at the next
 sign-in.
 """
 
@@ -37,8 +37,11 @@ def _identity_problem(state: State, who: Identity) -> str:
     if subject is None:
         return f'subject "{who.subject}" is no longer in the policy'
     if who.expires_at is not None and state.now >= who.expires_at:
-        return "the access token has expired"
-    if who.key_id:
+        return f"the {'certificate' if who.certificate else 'access token'} has expired"
+    if who.certificate is not None:
+        if subject.certificate is None or not subject.certificate.is_named(who.certificate.common_name, who.certificate.uris):
+            return f'subject "{who.subject}" no longer signs in with this certificate'
+    elif who.key_id:
         keys = subject.scram.live_keys(state.now) if subject.scram else ()
         if all(key.id != who.key_id for key in keys):
             return "the API key was revoked or has expired"

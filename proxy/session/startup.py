@@ -1,13 +1,11 @@
-"""From the first byte to an admitted client: encryption, StartupMessage, authentication (manual, 55.2.1, 55.2.10, 55.3).
+"""From the first byte to an admitted client: encryption, StartupMessage, sign-in (manual, 55.2.1, 55.2.10).
 
 ::
 
-    packet ──SSLRequest──▶ tls ──▶ packet ──StartupMessage──▶ sasl ──▶ proof ──▶ admitted
-                                      │                └─────▶ password ──▶ token ──▶ admitted
-                                      └──CancelRequest──▶ (end)
+    hello ──▶ packet ──SSLRequest──▶ tls ──▶ packet ──StartupMessage──▶ sign-in ──▶ admitted
+      └────TLS at once (0x16)─────────┘         └──CancelRequest──▶ (end)
 
-An API key proves itself by SCRAM-SHA-256; the user ``oidc`` sends an access token as a cleartext password, which is only
-asked for over TLS or loopback. Who is not known goes through the same exchange as who is, and fails at its end.
+Who it is is found out by :class:`~proxy.session.authentication.SignIn`; here it is decided whether they may come in.
 """
 
 from __future__ import annotations
@@ -15,24 +13,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy import errors
-from proxy.effects import CheckToken, OpenServer, RouteCancel, StartClientTls
+from proxy.effects import OpenServer, RouteCancel, StartClientTls
 from proxy.errors import Refusal
-from proxy.events import TokenChecked
+from proxy.events import ClientTlsStarted
 from proxy.policy import engine
 from proxy.policy.bundle import Connection
 from proxy.session import settings
+from proxy.session.authentication import SignIn, violation
 from proxy.session.gate import reading_matters
 from proxy.session.state import EndSession, Identity, State
-from proxy.wire import backend, framing, frontend, scram
-from proxy.wire.backend import Authentication
-from proxy.wire.frontend import CancelRequest, GSSENCRequest, PasswordMessage, SASLInitialResponse, SASLResponse, SSLRequest, StartupMessage
+from proxy.wire import backend, framing, frontend
+from proxy.wire.frontend import PROTOCOL_3_2, CancelRequest, GSSENCRequest, SSLRequest, StartupMessage
 
-TOKEN_USER = "oidc"  # noqa: S105  (a user name, not a password)
-_TOKEN_LIMIT = 65_535  # PostgreSQL's own bound for a password message
-
-
-def violation(reason: str) -> EndSession:
-    return EndSession(reason, errors.protocol_violation(reason))
+ALPN = "postgresql"
+TLS_HANDSHAKE = b"\x16"  # the first byte of a ClientHello's record (RFC 8446, 5.1); no StartupMessage is that long
 
 
 class Startup:
@@ -40,14 +34,23 @@ class Startup:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._step = "packet"
+        self._step = "hello"
+        self._direct_tls = False
         self._asked: set[type] = set()  # encryption requests answered so far: each may come once
-        self._scram: scram.ScramServer | None = None
         self._parameters: Mapping[str, str] = {}  # of the StartupMessage
+        self.sign_in = SignIn(state, self._admit)
         self.admitted = False
 
-    def client_data(self) -> None:
+    def client_data(self, data: bytes) -> None:
         state = self._state
+        if self._step == "tls":
+            raise violation("received unencrypted data after an encryption request")
+        if self._step == "hello":
+            if data[:1] == TLS_HANDSHAKE:
+                self._start_tls(data)
+                return
+            self._step = "packet"
+        state.reader.feed(data)
         while not self.admitted:
             untyped = self._step == "packet"
             kind = state.reader.next_startup() if untyped else state.reader.next()
@@ -59,23 +62,23 @@ class Startup:
             if untyped:
                 self._packet(packet)
             else:
-                self._message(kind, packet[5:])
+                self.sign_in.message(kind, packet[5:])
 
-    def tls_started(self) -> None:
-        self._state.tls = True
+    def tls_started(self, event: ClientTlsStarted) -> None:
+        state = self._state
+        state.tls, state.binding, state.certificate = True, event.binding, event.certificate
         self._step = "packet"
+        # Nobody who means to speak with another kind of server may end up here (manual, 55.2.10).
+        if self._direct_tls and event.alpn != ALPN:
+            raise violation("received direct SSL connection request without ALPN protocol negotiation extension")
 
-    def token_checked(self, answer: TokenChecked) -> None:
-        if self._step != "token":
-            raise EndSession("token answer out of turn", errors.internal())
-        if answer.problem:
-            raise EndSession("token refused", errors.identity(f"access token not accepted: {answer.problem}"))
-        subject = self._state.bundle().subject_by_token(answer.issuer, answer.subject)
-        if subject is None:
-            reason = "access token not accepted: nobody in the policy has its issuer and subject"
-            raise EndSession("unknown token subject", errors.identity(reason))
-        identity = Identity(subject.name, subject.kind, answer.issuer, "", frozenset(answer.groups), answer.expires_at)
-        self._admit(identity)
+    def _start_tls(self, received: bytes) -> None:
+        """The client began TLS without a word, as PostgreSQL 17 allows it; an error could not be read by it yet."""
+        if not self._state.tls_available:
+            raise EndSession("direct TLS without a certificate")
+        self._direct_tls = True
+        self._step = "tls"
+        self._state.outbox.add(StartClientTls(received))
 
     def _packet(self, raw: bytes) -> None:
         packet = frontend.decode_startup(raw)
@@ -107,95 +110,31 @@ class Startup:
         state, parameters = self._state, packet.parameters
         if packet.version >> 16 != 3:
             major, minor = packet.version >> 16, packet.version & 0xFFFF
-            raise EndSession("protocol version", errors.unsupported(f"unsupported frontend protocol {major}.{minor}: server supports 3.0"))
+            reason = f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2"
+            raise EndSession("protocol version", errors.unsupported(reason))
+        state.protocol = min(packet.version, PROTOCOL_3_2)
         state.user, state.dbname = parameters.get("user", ""), parameters.get("database") or parameters.get("user", "")
         if not state.user:
             raise EndSession("no user", errors.identity("no PostgreSQL user name specified in startup packet"))
         if settings.is_true(parameters.get("replication", "")):
             raise EndSession("replication", errors.unsupported("replication connections are not supported by this gateway"))
         extensions = tuple(name for name in parameters if name.startswith("_pq_."))
-        if packet.version & 0xFFFF or extensions:
-            state.outbox.client.add(backend.NegotiateProtocolVersion(0, extensions).encode())
+        if packet.version > PROTOCOL_3_2 or extensions:
+            state.outbox.client.add(backend.NegotiateProtocolVersion(state.protocol, extensions).encode())
         self._parameters = parameters
-        self._authenticate()
-
-    def _authenticate(self) -> None:
-        state = self._state
         if state.environment.draining:
             raise EndSession("draining", errors.shutting_down())
         if state.is_stale():
             stale = Refusal("TG003", "the policy is stale: the control plane has not confirmed it for too long", fatal=True)
             raise EndSession("stale bundle", stale)
-        state.reader.limit = _TOKEN_LIMIT
-        if state.user == TOKEN_USER:
-            if not state.tls and not state.loopback:
-                reason = "an access token may only be sent over TLS"
-                raise EndSession("token without TLS", errors.identity(reason, hint="Connect with sslmode=require or stricter."))
-            state.outbox.client.add(Authentication(backend.AUTH_CLEARTEXT).encode())
-            self._step = "password"
-        else:
-            state.outbox.client.add(backend.sasl_request(scram.MECHANISM).encode())
-            self._step = "sasl"
-
-    def _message(self, kind: int, body: bytes) -> None:
-        if kind == frontend.TERMINATE:
-            raise EndSession("client gave up authentication")
-        if kind != frontend.PASSWORD or self._step not in ("password", "sasl", "proof"):
-            raise violation(f"expected password response, got message type {kind}")
-        if self._step == "password":
-            self._password(PasswordMessage.decode(body))
-        elif self._step == "sasl":
-            self._sasl(SASLInitialResponse.decode(body))
-        else:
-            self._proof(SASLResponse.decode(body))
-
-    def _password(self, message: PasswordMessage) -> None:
-        try:
-            token = message.password.decode("ascii")
-        except UnicodeDecodeError:
-            raise EndSession("malformed token", errors.identity("access token not accepted: it is not a token")) from None
-        self._step = "token"
-        self._state.outbox.add(CheckToken(token))
-
-    def _sasl(self, message: SASLInitialResponse) -> None:
-        if message.mechanism != scram.MECHANISM or message.data is None:
-            raise violation("client selected an invalid SASL authentication mechanism")
-        self._scram = scram.ScramServer(self._verifier(), self._state.entropy(18))
-        try:
-            challenge = self._scram.first(message.data)
-        except scram.ScramError as error:
-            raise violation(str(error)) from None
-        self._state.outbox.client.add(Authentication(backend.AUTH_SASL_CONTINUE, challenge).encode())
-        self._step = "proof"
-
-    def _proof(self, message: SASLResponse) -> None:
-        if self._scram is None:
-            raise violation("SASL response out of turn")
-        try:
-            answer = self._scram.final(message.data)
-        except scram.ScramError as error:
-            raise violation(str(error)) from None
-        subject = self._state.bundle().subject(self._state.user)
-        if answer is None or subject is None:
-            raise EndSession("wrong key", errors.wrong_key(self._state.user))
-        key_id, signature = answer
-        self._state.outbox.client.add(Authentication(backend.AUTH_SASL_FINAL, signature).encode())
-        self._admit(Identity(subject.name, subject.kind, "api-key", key_id))
-
-    def _verifier(self) -> scram.Verifier:
-        bundle, user = self._state.bundle(), self._state.user
-        subject = bundle.subject(user)
-        if subject is None or subject.scram is None:
-            known = next((s.scram for s in bundle.subjects.values() if s.scram is not None), None)
-            return scram.mock_verifier(user, self._state.environment.mock_secret, known.iterations if known else 4096)
-        keys = tuple(scram.ScramKey(k.id, k.stored_key, k.server_key) for k in subject.scram.live_keys(self._state.now))
-        return scram.Verifier(subject.scram.salt, subject.scram.iterations, keys)
+        self._step = "sign-in"
+        self.sign_in.begin()
 
     def _admit(self, identity: Identity) -> None:
         """Only who has proved who he is learns which connections exist."""
         state = self._state
         state.identity = identity
-        state.outbox.client.add(Authentication(backend.AUTH_OK).encode())
+        state.outbox.client.add(backend.Authentication(backend.AUTH_OK).encode())
         found = state.bundle().connection_for(state.dbname)
         if found is None:
             raise EndSession("unknown connection", errors.unknown_connection(state.dbname))

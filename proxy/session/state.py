@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.errors import Refusal
+from proxy.events import ClientCertificate
 from proxy.policy.bundle import Bundle, Connection
 from proxy.session.environment import Environment
 from proxy.session.outbox import Outbox
 from proxy.wire.framing import STARTUP_LIMIT, FrameReader
+from proxy.wire.frontend import PROTOCOL_3_0
 
 
 class EndSession(Exception):
@@ -27,10 +29,11 @@ class Identity:
 
     subject: str
     kind: str
-    issuer: str  # "api-key", or the issuer of the token
+    issuer: str  # "api-key", "certificate", or the issuer of the token
     key_id: str = ""  # of the API key
     groups: frozenset[str] = frozenset()  # that the token adds
-    expires_at: int | None = None  # of the token, seconds since the epoch
+    expires_at: int | None = None  # of the token or certificate, seconds since the epoch
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(slots=True)
@@ -43,9 +46,12 @@ class State:
     id: str = ""  # uuid of the session
     now: float = 0.0
     tls: bool = False
+    binding: bytes = b""  # what -PLUS binds the client's exchange to
+    certificate: ClientCertificate | None = None  # that the client showed
     reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))  # from the client
     server_reader: FrameReader = field(default_factory=lambda: FrameReader(STARTUP_LIMIT))
     outbox: Outbox = field(default_factory=Outbox)
+    protocol: int = PROTOCOL_3_0  # agreed on with the client
     user: str = ""  # as the client gave it
     dbname: str = ""
     identity: Identity | None = None

@@ -9,13 +9,15 @@ from __future__ import annotations
 from proxy import errors
 from proxy.effects import RegisterCancelKey, SendToServer
 from proxy.errors import Refusal
+from proxy.events import ServerOpened
 from proxy.session import records
 from proxy.session.state import EndSession, State
 from proxy.wire import backend, framing, scram
-from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, ParameterStatus, ReadyForQuery
-from proxy.wire.frontend import PROTOCOL_3_0, PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
+from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, NegotiateProtocolVersion, ParameterStatus, ReadyForQuery
+from proxy.wire.frontend import PROTOCOL_3_0, PROTOCOL_3_2, PasswordMessage, SASLInitialResponse, SASLResponse, StartupMessage
 from proxy.wire.md5 import md5_password
 
+_SECRET_BYTES = 32  # of a cancel key, as PostgreSQL 18's; before 3.2 clients could take only four
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -24,15 +26,15 @@ class Upstream:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._tls = False
+        self._tls, self._binding = False, b""
         self._scram: scram.ScramClient | None = None
         self._proved = False  # the target proved that it knows the password
         self._authenticated = False
         self.ready = False
 
-    def opened(self, tls: bool) -> None:
+    def opened(self, event: ServerOpened) -> None:
         state, policy = self._state, self._state.policy()
-        self._tls = tls
+        self._tls, self._binding = event.tls, event.binding
         parameters = {"user": policy.user, "database": state.database, **state.startup}
         if policy.statement_timeout_ms is not None:
             parameters = {name: value for name, value in parameters.items() if name.lower() != "statement_timeout"}
@@ -55,6 +57,8 @@ class Upstream:
             raise self._refused(ErrorFields.decode(body))
         if kind == backend.NOTICE_RESPONSE:
             return  # it speaks to the gateway's login, not to the client's
+        if kind == backend.NEGOTIATE_PROTOCOL_VERSION and NegotiateProtocolVersion.decode(body) == NegotiateProtocolVersion(PROTOCOL_3_0):
+            return  # it agrees to what was asked for
         if kind == backend.AUTHENTICATION and not self._authenticated:
             self._authenticate(Authentication.decode(body))
         elif not self._authenticated:
@@ -79,10 +83,7 @@ class Upstream:
                 raise self._surprise("AuthenticationOk before its proof")
             self._authenticated = True
         elif request.code == backend.AUTH_SASL and self._scram is None:
-            if scram.MECHANISM not in request.mechanisms():
-                raise self._surprise("no authentication mechanism that the gateway speaks")
-            self._scram = scram.ScramClient(password(name), self._state.entropy(18))
-            self._send(SASLInitialResponse(scram.MECHANISM, self._scram.first()).encode())
+            self._begin_scram(password(name), request.mechanisms())
         elif request.code in (backend.AUTH_SASL_CONTINUE, backend.AUTH_SASL_FINAL) and self._scram is not None:
             self._continue(self._scram, request)
         elif request.code == backend.AUTH_MD5 and self._scram is None and len(request.data) == 4:
@@ -93,6 +94,13 @@ class Upstream:
             self._send(PasswordMessage(password(name).encode()).encode())
         else:
             raise self._surprise("an authentication method that the gateway does not speak")
+
+    def _begin_scram(self, password: str, mechanisms: tuple[str, ...]) -> None:
+        try:
+            self._scram = scram.ScramClient(password, self._state.entropy(18), self._binding, mechanisms)
+        except scram.ScramError as error:
+            raise self._surprise(str(error)) from None
+        self._send(SASLInitialResponse(self._scram.mechanism, self._scram.first()).encode())
 
     def _continue(self, exchange: scram.ScramClient, request: Authentication) -> None:
         try:
@@ -108,7 +116,7 @@ class Upstream:
         state = self._state
         if status.status != b"I":
             raise self._surprise("a transaction that nobody began")
-        secret = state.entropy(4)
+        secret = state.entropy(_SECRET_BYTES if state.protocol >= PROTOCOL_3_2 else 4)
         state.outbox.add(RegisterCancelKey(state.server_process, secret))
         state.outbox.record("session.opened", records.session_opened(state))
         state.opened = True

@@ -80,12 +80,15 @@ class ParameterStatus:
 @dataclass(frozen=True, slots=True)
 class BackendKeyData:
     process_id: int
-    secret: bytes
+    secret: bytes  # 4 bytes in protocol 3.0, up to 256 in 3.2
 
     @classmethod
     def decode(cls, body: bytes) -> BackendKeyData:
         reader = Reader(body)
-        return cls(reader.int32(), reader.rest())
+        key = cls(reader.int32(), reader.rest())
+        if not 4 <= len(key.secret) <= 256:
+            raise MalformedError("cancel key has an impossible length")
+        return key
 
     def encode(self) -> bytes:
         return message(b"K", int32(self.process_id) + self.secret)
@@ -93,11 +96,23 @@ class BackendKeyData:
 
 @dataclass(frozen=True, slots=True)
 class NegotiateProtocolVersion:
-    minor: int
-    options: tuple[str, ...] = ()
+    """``version`` is major << 16 | minor: so PostgreSQL sends it and libpq reads it, whatever the manual says of the field."""
+
+    version: int
+    options: tuple[str, ...] = ()  # those that are not known
+
+    @classmethod
+    def decode(cls, body: bytes) -> NegotiateProtocolVersion:
+        reader = Reader(body)
+        version, count = reader.int32(), reader.int32()
+        if not 0 <= count <= len(body):
+            raise MalformedError("impossible number of options")
+        negotiated = cls(version, tuple([reader.text() for _ in range(count)]))
+        reader.end()
+        return negotiated
 
     def encode(self) -> bytes:
-        return message(b"v", int32(self.minor) + int32(len(self.options)) + b"".join(map(cstring, self.options)))
+        return message(b"v", int32(self.version) + int32(len(self.options)) + b"".join(map(cstring, self.options)))
 
 
 @dataclass(frozen=True, slots=True)

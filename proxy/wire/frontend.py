@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from proxy.wire.codec import MalformedError, Reader, count, cstring, int16, int32, message, uint32, value
 
 PROTOCOL_3_0 = 3 << 16
+PROTOCOL_3_2 = 3 << 16 | 2  # PostgreSQL 18: cancel keys of any length up to 256 bytes
 CANCEL_REQUEST = (1234 << 16) | 5678
 SSL_REQUEST = (1234 << 16) | 5679
 GSSENC_REQUEST = (1234 << 16) | 5680

@@ -1,8 +1,12 @@
-"""SCRAM-SHA-256 (RFC 5802, RFC 7677; manual, 55.3.1), both sides, without channel binding.
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677; manual, 55.3.1), both sides.
 
 :class:`ScramServer` asks a client for the proof of one of several API keys; :class:`ScramClient` proves the gateway's
 own password to a target and checks that the target knows it too. Both are driven message by message and hold no I/O.
 An unknown user goes through the same exchange with :func:`mock_verifier`, so that nothing tells it from a wrong key.
+
+-PLUS binds the exchange to the TLS connection below it by ``tls-server-end-point`` (RFC 5929, 4), a hash of the server's
+certificate: who stands in between with another certificate can pass on neither side's proof. The hash is an argument,
+``binding``; it is empty where there is none.
 """
 
 from __future__ import annotations
@@ -13,15 +17,22 @@ import hashlib
 import hmac
 import stringprep
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MECHANISM = "SCRAM-SHA-256"
+MECHANISM_PLUS = "SCRAM-SHA-256-PLUS"
+_BOUND = "p=tls-server-end-point"  # the channel binding flag of RFC 5802, 7; PostgreSQL knows this type alone
 _MAX_MESSAGE = 4096  # far above what the exchange needs; a message is parsed only below it
 _ITERATIONS = range(4096, 1_000_001)  # what we accept from a target: RFC 7677 asks for 4096, a million would stall us
 
 
 class ScramError(Exception):
     """The peer broke the exchange; ``str()`` holds nothing of the secret."""
+
+
+class BindingError(ScramError):
+    """What the peer says about channel binding is not true of this connection: somebody may stand in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +67,15 @@ def derive(password: str, salt: bytes, iterations: int, key_id: str = "") -> Scr
 
 
 class ScramServer:
-    """The server's side of one exchange; ``nonce`` is fresh randomness (18 bytes or more)."""
+    """The server's side of one exchange; ``nonce`` is fresh randomness (18 bytes or more).
 
-    def __init__(self, verifier: Verifier, nonce: bytes) -> None:
+    -PLUS was offered exactly if there is a ``binding``; ``mechanism`` is what the client chose.
+    """
+
+    def __init__(self, verifier: Verifier, nonce: bytes, binding: bytes = b"", mechanism: str = MECHANISM) -> None:
         self._verifier = verifier
+        self._binding = binding
+        self._bound = mechanism == MECHANISM_PLUS
         self._nonce = base64.b64encode(nonce).decode()
         self._header = ""
         self._first = ""  # client-first-message-bare "," server-first-message
@@ -69,18 +85,15 @@ class ScramServer:
         """Client-first-message in, server-first-message out.
 
         Raises:
-            ScramError: not such a message, or it asks for channel binding, which was not offered.
+            ScramError: not such a message.
+            BindingError: its flag does not fit what was offered and chosen.
         """
         text = _ascii_or_utf8(data)
         flag, comma, rest = text.partition(",")
         identity, comma2, bare = rest.partition(",")
         if not comma or not comma2:
             raise ScramError("malformed client-first-message")
-        if flag.startswith("p="):
-            raise ScramError("channel binding was asked for but not offered")
-        # "y": the client could bind and believes that we cannot. It is right, since -PLUS is not offered (RFC 5802, 6).
-        if flag not in ("n", "y"):
-            raise ScramError("malformed channel binding flag")
+        self._check_flag(flag)
         if identity:
             raise ScramError("authorization identities are not supported")
         attributes = bare.split(",")
@@ -89,7 +102,7 @@ class ScramServer:
         client_nonce = attributes[1][2:]
         if not client_nonce or not all("!" <= c <= "~" for c in client_nonce):
             raise ScramError("malformed nonce")
-        self._header = f"{flag},{identity},"
+        self._header = f"{flag},,"
         self._full_nonce = client_nonce + self._nonce
         salt = base64.b64encode(self._verifier.salt).decode()
         reply = f"r={self._full_nonce},s={salt},i={self._verifier.iterations}"
@@ -107,15 +120,25 @@ class ScramServer:
         attributes = without_proof.split(",")
         if not marker or len(attributes) < 2 or attributes[0][:2] != "c=" or attributes[1][:2] != "r=":
             raise ScramError("malformed client-final-message")
-        # c= repeats the header of the first message: whoever changed the flag on the way is found out here.
-        if attributes[0][2:] != base64.b64encode(self._header.encode()).decode():
-            raise ScramError("channel binding does not repeat what was said first")
+        # c= repeats the header of the first message, and the hash: whoever changed the flag on the way, or stands in between
+        # with a certificate of his own, is found out here.
+        if not hmac.compare_digest(attributes[0][2:].encode(), _channel(self._header, self._binding if self._bound else b"")):
+            raise BindingError("SCRAM channel binding check failed")
         if not hmac.compare_digest(attributes[1][2:].encode(), self._full_nonce.encode()):
             raise ScramError("nonce does not match")
         proof = _base64(encoded)
         if len(proof) != 32:
             raise ScramError("malformed proof")
         return self._verify(proof, f"{self._first},{without_proof}".encode())
+
+    def _check_flag(self, flag: str) -> None:
+        """RFC 5802, 6: a client that could bind and believes that we cannot is right only if -PLUS was not offered."""
+        if flag == "y" and self._binding:
+            raise BindingError("the client believes that channel binding was not offered, and it was: the offer was changed on the way")
+        if flag.startswith("p=") and flag != _BOUND:
+            raise ScramError("unsupported SCRAM channel-binding type")
+        if flag not in ("n", "y", _BOUND) or (flag == _BOUND) is not self._bound:
+            raise ScramError("channel binding flag does not fit the mechanism")
 
     def _verify(self, proof: bytes, auth_message: bytes) -> tuple[str, bytes] | None:
         found: ScramKey | None = None
@@ -132,16 +155,29 @@ class ScramServer:
 
 
 class ScramClient:
-    """The client's side, towards a target; ``nonce`` is fresh randomness (18 bytes or more)."""
+    """The client's side, towards a target that offers ``mechanisms``; ``nonce`` is fresh randomness (18 bytes or more).
 
-    def __init__(self, password: str, nonce: bytes) -> None:
+    It binds where it can: with a ``binding`` and a target that offers -PLUS.
+
+    Raises:
+        ScramError: the target offers neither mechanism.
+    """
+
+    def __init__(self, password: str, nonce: bytes, binding: bytes = b"", mechanisms: Sequence[str] = (MECHANISM,)) -> None:
         self._password = password
         self._nonce = base64.b64encode(nonce).decode()
         self._server_signature = b""
+        bound = bool(binding) and MECHANISM_PLUS in mechanisms
+        self.mechanism = MECHANISM_PLUS if bound else MECHANISM
+        if self.mechanism not in mechanisms:
+            raise ScramError("no authentication mechanism that the gateway speaks")
+        # "y" tells a target that did offer -PLUS that somebody took the offer away.
+        self._header = f"{_BOUND if bound else 'y' if binding else 'n'},,"
+        self._channel = _channel(self._header, binding if bound else b"").decode()
 
     def first(self) -> bytes:
         # PostgreSQL takes the user from the StartupMessage and wants an empty name here.
-        return f"n,,n=,r={self._nonce}".encode()
+        return f"{self._header}n=,r={self._nonce}".encode()
 
     def final(self, data: bytes) -> bytes:
         """Server-first-message in, client-final-message out.
@@ -160,7 +196,7 @@ class ScramClient:
             raise ScramError("unreasonable salt or iteration count")
         salted = _salted(self._password, salt, int(count))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
-        without_proof = f"c=biws,r={nonce}"
+        without_proof = f"c={self._channel},r={nonce}"
         auth_message = f"n=,r={self._nonce},{text},{without_proof}".encode()
         signature = hmac.digest(hashlib.sha256(client_key).digest(), auth_message, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
@@ -202,6 +238,11 @@ def _bidirectional(text: str) -> bool:
         return True
     edges = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
     return edges and not any(stringprep.in_table_d2(c) for c in text)
+
+
+def _channel(header: str, binding: bytes) -> bytes:
+    """The value of ``c=``."""
+    return base64.b64encode(header.encode() + binding)
 
 
 def _salted(password: str, salt: bytes, iterations: int) -> bytes:

@@ -49,6 +49,7 @@ def test_a_policy_is_written_by_names(admin: Client) -> None:
     issuer = {"name": "corp", "issuer": "https://id.example.com", "audience": "tidegate", "algorithms": ["RS256"]}
     assert rest(admin, "post", "oidc-issuers", issuer).status_code == 201
     subject = {"name": "bot", "owner": "dana", "groups": ["agents"], "oidc_issuer": "corp", "oidc_subject": "client:bot"}
+    subject["certificate_uri"] = "spiffe://example.com/bot"
     made = rest(admin, "post", "subjects", subject)
     assert made.status_code == 201, made.content
     connection = {"name": "crm", "host": "db", "dbname": "crm", "user": "agent", "password": "target-password"}
@@ -61,6 +62,7 @@ def test_a_policy_is_written_by_names(admin: Client) -> None:
     content = rest(admin, "get", "bundles").json()["results"][0]
     payload = rest(admin, "get", f"bundles/{content['serial']}").json()["payload"]
     assert '"client:bot"' in payload
+    assert '"spiffe://example.com/bot"' in payload
     assert "target-password" not in payload
 
 

@@ -28,6 +28,8 @@ def connection(**changes: object) -> Connection:
         (lambda: connection(tls_mode="prefer"), "tls_mode", "not a valid choice"),
         (lambda: Subject(name="oidc"), "name", "another name"),
         (lambda: Subject(name="bot", oidc_subject="x"), "oidc_subject", "together"),
+        (lambda: Subject(name="bot", certificate_uri="no uri"), "certificate_uri", "scheme"),
+        (lambda: Subject(name="bot", certificate_uri="a:b", certificate_common_name="c"), "certificate_common_name", "not by both"),
         (lambda: OidcIssuer(name="c", issuer="https://i", audience="t", algorithms=["HS256"]), "algorithms", "not HS256"),
         (lambda: OidcIssuer(name="c", issuer="https://i", audience="t", algorithms=["none"]), "algorithms", "not none"),
         (lambda: OidcIssuer(name="c", issuer="https://i", audience="t"), "algorithms", "at least one"),

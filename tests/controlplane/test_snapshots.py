@@ -18,6 +18,8 @@ def test_names_instead_of_numbers_and_no_secret(bot: Subject, admin_user: User) 
         "groups": ["agents"],
         "oidc_issuer": None,
         "oidc_subject": "",
+        "certificate_uri": "",
+        "certificate_common_name": "",
         "enabled": True,
     }
     person = snapshot(admin_user)

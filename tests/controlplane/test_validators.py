@@ -22,6 +22,8 @@ from controlplane import validators
         (validators.issuer_url, "https://id.example.com/realms/agents"),
         (validators.issuer_url, "http://127.0.0.1:8900"),
         (validators.certificate_bundle, ""),
+        (validators.uri, "spiffe://example.org/agents/bot"),
+        (validators.uri, "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
     ],
 )
 def test_what_is_right_passes(check, value: str) -> None:
@@ -37,6 +39,7 @@ def test_what_is_right_passes(check, value: str) -> None:
         (validators.name, "x" * 64, "63"),
         (validators.subject_name, "oidc", "choose another"),
         (validators.subject_name, "OIDC", "choose another"),
+        (validators.subject_name, "oauth", "choose another"),
         (validators.connection_name, "postgres", "choose another"),
         (validators.host, "https://db", "without port or scheme"),
         (validators.host, "db:5432", "without port or scheme"),
@@ -49,6 +52,9 @@ def test_what_is_right_passes(check, value: str) -> None:
         (validators.issuer_url, "http://127.0.0.1.evil.example", "https"),
         (validators.issuer_url, "https://user@id.example.com", "https"),
         (validators.certificate_bundle, "hello", "PEM"),
+        (validators.uri, "report-bot", "scheme"),
+        (validators.uri, "spiffe://a b", "spaces"),
+        (validators.uri, "spiffe://a\n", "spaces"),
     ],
 )
 def test_what_is_wrong_is_explained(check, value: str, why: str) -> None:

@@ -254,19 +254,33 @@ def kill(process: psutil.Process) -> None:
 
 def cleartext_sign_in(stack: Stack, user: str, database: str, password: str) -> dict[str, str]:
     """The ErrorResponse fields that a password gets; libpq does not tell the SQLSTATE of a failed connection (manual, 55.8)."""
+    return _sign_in(stack, user, database, {struct.pack("!I", 3): password.encode() + b"\0"})[0]
+
+
+def bearer_sign_in(stack: Stack, database: str, token: str) -> tuple[dict[str, str], list[str]]:
+    """What the user ``oauth`` gets for a token by OAUTHBEARER (RFC 7628): the fields of an ErrorResponse, if any, and the challenges."""
+    response = f"n,,\x01auth={f'Bearer {token}' if token else ''}\x01\x01".encode()
+    initial = b"OAUTHBEARER\0" + struct.pack("!I", len(response)) + response
+    return _sign_in(stack, "oauth", database, {struct.pack("!I", 10): initial, struct.pack("!I", 11): b"\x01"})
+
+
+def _sign_in(stack: Stack, user: str, database: str, answers: dict[bytes, bytes]) -> tuple[dict[str, str], list[str]]:
+    """Start up and give to each Authentication request the answer to its code, until there is an error or the session is ready."""
 
     def message(kind: bytes, body: bytes) -> bytes:
         return kind + struct.pack("!I", len(body) + 4) + body
 
+    challenges = []
     with socket.create_connection((stack.ready["proxy_host"], stack.ready["proxy_port"]), timeout=20) as peer:
         reader = peer.makefile("rb")
         peer.sendall(message(b"", struct.pack("!I", 196608) + f"user\0{user}\0database\0{database}\0\0".encode()))
         while kind := reader.read(1):
             body = reader.read(struct.unpack("!I", reader.read(4))[0] - 4)
-            if kind == b"R" and body == struct.pack("!I", 3):
-                peer.sendall(message(b"p", password.encode() + b"\0"))
+            if kind == b"R" and body[:4] in answers:
+                challenges.append(body[4:].decode())
+                peer.sendall(message(b"p", answers[body[:4]]))
             elif kind == b"E":
-                return {field[:1].decode(): field[1:].decode() for field in body.split(b"\0") if field}
-            else:
-                raise AssertionError(f"signed in: {kind!r}")
+                return {field[:1].decode(): field[1:].decode() for field in body.split(b"\0") if field}, challenges
+            elif kind == b"Z":
+                return {}, challenges
     raise AssertionError("closed without a word")

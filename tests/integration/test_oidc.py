@@ -13,7 +13,7 @@ from joserfc.jwk import RSAKey
 
 from deploy.demo.identity_provider import KEY_ID, OTHER_AUDIENCE, IdentityProvider
 from tests.conftest import Target
-from tests.integration.harness import Agent, Stack, cleartext_sign_in, eventually
+from tests.integration.harness import Agent, Stack, bearer_sign_in, cleartext_sign_in, eventually
 
 
 @pytest.fixture
@@ -95,3 +95,14 @@ def test_a_bad_token_is_refused(stack: Stack, provider: IdentityProvider, kind: 
     assert refused["M"]
     assert "\n" not in refused["M"]
     assert token not in "".join(refused.values())
+
+
+def test_a_token_signs_in_by_oauthbearer(stack: Stack, provider: IdentityProvider) -> None:
+    assert bearer_sign_in(stack, "crm18", provider.token("token-bot")) == ({}, ["OAUTHBEARER\0\0"])
+
+
+def test_oauthbearer_tells_where_tokens_come_from(stack: Stack, provider: IdentityProvider) -> None:
+    for token in ("", provider.token("token-bot", OTHER_AUDIENCE), signed_by_somebody_else(provider)):
+        refused, (_, challenge) = bearer_sign_in(stack, "crm18", token)
+        assert json.loads(challenge)["openid-configuration"] == f"{provider.issuer}/.well-known/openid-configuration"
+        assert (refused["S"], refused["C"]) == ("FATAL", "28000")

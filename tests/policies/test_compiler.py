@@ -78,3 +78,14 @@ def test_no_query_per_row(crm: Connection, agents: Group, django_assert_max_num_
         MaskingRule.objects.create(name=str(number), columns=["a.b.c"], method={"name": "redact"}).connections.add(crm)
     with django_assert_max_num_queries(18):
         content()
+
+
+@pytest.mark.parametrize(("field", "kind"), [("certificate_uri", "uri"), ("certificate_common_name", "common_name")])
+def test_a_subjects_certificate_reaches_the_workers(bot: Subject, field: str, kind: str) -> None:
+    assert content()["subjects"][0]["certificate"] is None
+    setattr(bot, field, "spiffe://corp/bot")
+    services.save(bot, actor=ACTOR)
+    assert content()["subjects"][0]["certificate"] == {kind: "spiffe://corp/bot"}
+    subject = Bundle.load(BundleVersion.objects.first().payload.encode(), {}).subject("report-bot")
+    assert subject is not None
+    assert getattr(subject.certificate, kind) == "spiffe://corp/bot"

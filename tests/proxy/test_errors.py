@@ -15,6 +15,8 @@ REASONS = {
 def made(name: str) -> Refusal:
     if name == "syntax_error":
         return errors.syntax_error('syntax error at or near "x"', 3)
+    if name == "too_many_failures":
+        return errors.too_many_failures(11.2)
     constructor = getattr(errors, name)
     refusal = constructor(REASONS[name]) if name in REASONS else constructor()
     assert isinstance(refusal, Refusal)
@@ -33,6 +35,7 @@ def test_what_ends_a_session() -> None:
     assert fatal == {"identity", "wrong_key", "unknown_connection", "protocol_violation", "server_gone", "unsupported", "too_many_sessions"}
     assert made("shutting_down").fatal
     assert made("internal").fatal
+    assert made("too_many_failures").fatal
     assert made("unrecordable").fatal
     assert not made("cancelled").fatal
 
@@ -40,3 +43,7 @@ def test_what_ends_a_session() -> None:
 def test_a_decision_is_named_in_the_detail() -> None:
     assert errors.denied("r", decision="d-1").detail == "Decision d-1."
     assert errors.denied("r").detail == ""
+
+
+def test_who_failed_too_often_is_told_how_long_to_wait() -> None:
+    assert errors.too_many_failures(11.2).hint == "Try again in 12 seconds."

@@ -26,6 +26,7 @@ from worker import connection
 from worker.background import Background
 from worker.cancels import Cancels
 from worker.connection import Conversation, Services
+from worker.half_open import HalfOpen
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import Boot
@@ -81,7 +82,8 @@ def conversing(
         services = Services(
             environment=environment, recorder=Recorder(boot, worker="w", limit=1 << 20, metrics=metrics, appended=lambda: None),
             approvals=idle, tokens=idle, catalogs=NoCatalogs(), analyses=idle, cancels=Cancels(lambda key: None),  # type: ignore[arg-type]
-            background=background, metrics=metrics, tls=None, open=set(),
+            background=background, metrics=metrics, tls=None,
+            half_open=HalfOpen(metrics, 100, 100), open=set(),
         )  # fmt: skip
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Conversation(services), "127.0.0.1", 0)
@@ -394,5 +396,54 @@ def test_a_target_that_nobody_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
             writer.write(b"crm")
             assert b"cannot be reached" in await reader.read()
             writer.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_what_stands_behind_a_delay_happens_later_and_nothing_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        if text(event) != b"x":
+            return [SendToClient(b"too early")] if text(event) else []
+        return [CLOSED, SendToClient(b"1"), effects.Delay(0.4), SendToClient(b"2"), Close("refused")]
+
+    async def work(world: World) -> None:
+        reader, writer = await dial(world)
+        began = time.monotonic()
+        writer.write(b"x")
+        assert await reader.read(1) == b"1"
+        assert time.monotonic() - began < 0.3
+        writer.write(b"more")
+        assert await reader.read() == b"2"
+        assert time.monotonic() - began > 0.35
+        writer.close()
+        gone = (await dial(world))[1]  # who does not wait for the answer leaves nothing behind
+        gone.write(b"x")
+        gone.close()
+        await until(lambda: not world.services.open)
+        assert len(world.services.half_open) == 0
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_a_connection_is_half_open_until_somebody_has_signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        if isinstance(event, events.ClientGone):
+            return [Close("client gone")]
+        return [effects.OpenServer("crm", "crm")] if text(event) else []
+
+    async def work(world: World) -> None:
+        silent, known = await dial(world), await dial(world)
+        await until(lambda: len(world.services.half_open) == 2)
+        known[1].write(b"x")
+        await until(lambda: len(world.services.half_open) == 1)
+        crowd = [await dial(world) for _ in range(100)]  # as many as may be
+        assert await silent[0].read() == b"", "the oldest had to go"
+        assert len(world.services.half_open) == 100
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(known[0].read(), 0.2)
+        for _, writer in (silent, known, *crowd):
+            writer.close()
+        await until(lambda: not world.services.open)
+        assert len(world.services.half_open) == 0
 
     conversing(tmp_path, monkeypatch, script, work)

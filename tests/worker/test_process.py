@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,29 +13,9 @@ import pytest
 from controlplane.stack.tls import self_signed
 from tests import engines
 from tests.conftest import Target
+from tests.worker.conftest import Make
 from tests.worker.control_plane import ControlPlane, Reply
-from tests.worker.gateway import Gateway, bundle, secrets
-
-Make = Callable[..., Gateway]
-
-
-@pytest.fixture
-def make(control_plane: ControlPlane, target15: Target, broker: str, tmp_path: Path) -> Iterator[Make]:
-    """A running gateway with the bundle of :func:`bundle` and the given changes."""
-    made: list[Gateway] = []
-
-    def start(*, processes: int = 1, variables: dict[str, str] | None = None, **changes: object) -> Gateway:
-        found = Gateway(control_plane, tmp_path / "worker", broker, processes=processes, **variables or {})
-        made.append(found)
-        found.start(ready=False)
-        found.until(lambda: control_plane.called("enrol"))
-        control_plane.publish(bundle(target15, **changes), secrets(target15))
-        found.until(lambda: found.health()[0] == 200)
-        return found
-
-    yield start
-    for gateway in made:
-        gateway.close()
+from tests.worker.gateway import Gateway
 
 
 def run_in_thread(dsn: str, statement: str, results: list[object]) -> threading.Thread:

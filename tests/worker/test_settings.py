@@ -22,7 +22,8 @@ def test_what_is_needed_is_named(name: str) -> None:
     ("name", "value"),
     [
         ("TIDEGATE_LISTEN", "nonsense"), ("TIDEGATE_LISTEN", "h:70000"), ("TIDEGATE_PROCESSES", "0"), ("TIDEGATE_PROCESSES", "-1"),
-        ("TIDEGATE_CONTROL_URL", "ftp://c"), ("TIDEGATE_TLS_CERT", "/only/cert.pem"), ("TIDEGATE_SPOOL_BYTES", "lots"),
+        ("TIDEGATE_CONTROL_URL", "ftp://c"), ("TIDEGATE_TLS_CERT", "/only/cert.pem"),
+        ("TIDEGATE_TLS_CLIENT_CA", "/only/ca.pem"), ("TIDEGATE_SPOOL_BYTES", "lots"),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused(name: str, value: str) -> None:

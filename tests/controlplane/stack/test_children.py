@@ -17,9 +17,10 @@ def environment_of_worker(tmp_path: Path, given: dict[str, str]) -> dict[str, st
 
 
 def test_the_worker_gets_what_it_needs_and_nothing_else(tmp_path: Path) -> None:
-    given = {"PATH": "/bin", "TIDEGATE_SECRET_KEY": "s", "CRM_PASSWORD": "p", "TIDEGATE_DATABASE_URL": "postgresql://"}
+    given = {"PATH": "/bin", "TIDEGATE_TLS_CLIENT_CA": "/ca.pem", "TIDEGATE_SECRET_KEY": "s", "CRM_PASSWORD": "p", "TIDEGATE_DATABASE_URL": "postgresql://"}
     found = environment_of_worker(tmp_path, given)
     assert found["PATH"] == "/bin"
+    assert found["TIDEGATE_TLS_CLIENT_CA"] == "/ca.pem"
     assert found["TIDEGATE_LISTEN"] == "127.0.0.1:6432"
     assert found["TIDEGATE_PROCESSES"] == "3"
     assert not {"s", "p", "postgresql://"} & set(found.values())

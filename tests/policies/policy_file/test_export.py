@@ -61,3 +61,12 @@ def test_methods_come_back(method: object) -> None:
 def test_workflows_come_back(workflow: str) -> None:
     apply(f"workflows: [{{name: w, approvers: {{}}, {workflow}}}]")
     assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()
+
+
+@pytest.mark.parametrize("certificate", [{"uri": "spiffe://example.com/b"}, {"common_name": "b"}])
+def test_certificates_come_back(certificate: dict[str, str]) -> None:
+    apply(f"subjects: [{{name: b, certificate: {certificate!r}}}]")
+    assert policy_document()["subjects"] == [{"name": "b", "certificate": certificate}]
+    assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()
+    apply("subjects: [{name: b}]")  # a key that is left out means its default
+    assert policy_document()["subjects"] == [{"name": "b"}]

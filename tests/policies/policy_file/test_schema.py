@@ -42,7 +42,9 @@ def test_the_example_of_the_documentation_is_right() -> None:
         ("connections: [{name: c, host: h, dbname: d, user: u, unanalyzable: {aprove: w}}]", "unknown key 'aprove' in unanalyzable"),
         ("connections: [{name: c, host: h, dbname: d, user: u, unanalyzable: maybe}]", "'maybe' is none of deny, allow"),
         ("masking: [{name: m, columns: [a.b.c], method: {partial: {first: -1}}}]", "f:2: first: must be 0 or more"),
-        ("masking: [{name: m, columns: [a.b.c], method: {round: 10, fixed: x}}]", "f:2: method: takes exactly one method"),
+        ("subjects: [{name: b, certificate: {uri: 'a:b', common_name: c}}]", "f:2: certificate: takes exactly one of uri, common_name"),
+        ("subjects: [{name: b, certificate: {cn: c}}]", "unknown key 'cn' in certificate"),
+        ("masking: [{name: m, columns: [a.b.c], method: {round: 9, fixed: x}}]", "f:2: method: takes exactly one of partial, round, fixed"),
         ("masking: [{name: m, columns: [], method: redact}]", "f:2: columns: needs at least one entry"),
         (
             "rules: [{name: r, when: {between: {from: 22:00, to: '06:00'}}, then: deny}]",

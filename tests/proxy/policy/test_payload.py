@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from proxy.policy import payload as parts
+from proxy.policy.payload import CertificateIdentity
 from tests.proxy.policy.example import payload, rule
 
 
@@ -34,3 +35,14 @@ def test_nothing_can_be_changed() -> None:
 def test_every_structure_refuses_unknown_fields(structure: type[msgspec.Struct]) -> None:
     assert structure.__struct_config__.forbid_unknown_fields
     assert structure.__struct_config__.frozen
+
+
+def test_a_certificate_is_known_by_one_of_its_names() -> None:
+    by_uri, by_name = CertificateIdentity(uri="spiffe://corp/bot"), CertificateIdentity(common_name="bot")
+    assert by_uri.is_named("bot", ("https://x", "spiffe://corp/bot"))
+    assert not by_uri.is_named("spiffe://corp/bot", ())
+    assert by_name.is_named("bot", ())
+    assert not by_name.is_named("", ("bot",))
+    for impossible in ({}, {"uri": "a:b", "common_name": "c"}, {"uri": ""}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(impossible, CertificateIdentity)

@@ -97,10 +97,10 @@ def salted(password: str, salt: bytes, iterations: int) -> bytes:
 _derive, scram._salted = scram._salted, salted  # thousands of conversations with one key: derive it once
 
 
-def prove(book: Playbook, key: str = "agent key") -> list[str]:
-    """The client's side of SCRAM-SHA-256."""
-    client = scram.ScramClient(key, b"c" * 18)
-    book.client(SASLInitialResponse(scram.MECHANISM, client.first()))
+def prove(book: Playbook, key: str = "agent key", binding: bytes = b"") -> list[str]:
+    """The client's side of SCRAM; with a ``binding``, of SCRAM-SHA-256-PLUS."""
+    client = scram.ScramClient(key, b"c" * 18, binding, (scram.MECHANISM_PLUS, scram.MECHANISM))
+    book.client(SASLInitialResponse(client.mechanism, client.first()))
     challenge = [effect for effect in book.effects if isinstance(effect, fx.SendToClient)][-1]
     return book.client(SASLResponse(client.final(bytes(challenge.data)[9:])))
 
@@ -123,7 +123,7 @@ def said(effect: fx.Effect) -> list[str]:
     if isinstance(effect, fx.Record):
         fields = effect.fields
         return [f"record {effect.kind} {fields.get('decision') or fields.get('outcome') or fields.get('sqlstate') or ''}".strip()]
-    return [] if isinstance(effect, fx.Log) else [type(effect).__name__]
+    return [] if isinstance(effect, fx.Log | fx.Delay) else [type(effect).__name__]
 
 
 def _messages(data: bytes, names: Mapping[int, str]) -> list[str]:

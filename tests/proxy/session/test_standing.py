@@ -3,6 +3,7 @@
 from typing import Any
 
 from proxy import effects as fx
+from proxy.events import ClientCertificate
 from proxy.session.state import Identity
 from proxy.wire.backend import CommandComplete
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
@@ -72,3 +73,22 @@ def test_revocation_bites_at_the_next_execute_of_a_prepared_statement() -> None:
     assert [r["decision"] for r in book.records("statement.intended")] == ["allow", "deny"]
 
 
+
+
+def by_certificate(identity: dict[str, str] | None) -> Any:
+    return bundle(subjects=[{"name": "bot", "kind": "agent", "owner": None, "groups": [], "certificate": identity}])
+
+
+def test_expired_or_unmapped_certificate_mid_session() -> None:
+    shown = ClientCertificate("bot", ("spiffe://corp/bot",), int(NOW) + 60)
+    for change in ("time", "mapping", "no mapping"):
+        book = Playbook().sign_in()
+        book.environment.bundle = by_certificate({"uri": "spiffe://corp/bot"})
+        book.session._state.identity = Identity("bot", "agent", "certificate", expires_at=shown.expires_at, certificate=shown)
+        assert book.client(Query(b"select 1"))[-1] == "server Query"
+        book.server(CommandComplete("SELECT 1"), IDLE)
+        if change == "time":
+            book.now = NOW + 60
+        else:
+            book.environment.bundle = by_certificate({"uri": "spiffe://corp/other"} if change == "mapping" else None)
+        assert refused(book, Query(b"select 1"), "28000")

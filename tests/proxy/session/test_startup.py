@@ -1,4 +1,4 @@
-"""The first bytes of a connection: encryption, StartupMessage, API key or token, and everything that is not one of them."""
+"""The first bytes of a connection: encryption, StartupMessage, and everything that is not one of them."""
 
 import pytest
 from hypothesis import given, settings
@@ -7,14 +7,12 @@ from hypothesis import strategies as st
 from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire import backend, scram
-from proxy.wire.backend import ErrorFields
-from proxy.wire.frontend import CancelRequest, PasswordMessage, SASLInitialResponse, StartupMessage
+from proxy.wire.frontend import CancelRequest, SASLInitialResponse, StartupMessage
 from tests.proxy.session.example import NOW, bundle, rule
 from tests.proxy.session.playbook import Playbook, prove
 
 SSL, GSS = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
 HELLO = StartupMessage(3 << 16, {"user": "bot", "database": "crm"})
-TOKEN_HELLO = StartupMessage(3 << 16, {"user": "oidc", "database": "crm"})
 REFUSED = "record session.refused"
 
 
@@ -37,6 +35,43 @@ def test_tls() -> None:
     assert refused(Playbook(tls_available=True).client(SSL + HELLO.encode()), "08P01")  # CVE-2021-23222
 
 
+def directly(alpn: str) -> tuple[Playbook, list[str]]:
+    book = Playbook(tls_available=True)
+    assert book.client(b"\x16\x03\x01 the start of a handshake") == ["StartClientTls"]
+    return book, book.give(ev.ClientTlsStarted(alpn=alpn))
+
+
+def test_tls_at_once() -> None:
+    book, words = directly("postgresql")
+    assert words == []
+    assert fx.StartClientTls(b"\x16\x03\x01 the start of a handshake") in book.effects
+    assert book.client(HELLO) == ["client Authentication"]
+
+
+@pytest.mark.parametrize("alpn", ["", "http/1.1"])
+def test_tls_at_once_is_for_who_asked_for_postgresql(alpn: str) -> None:
+    _, words = directly(alpn)
+    assert refused(words, "08P01")
+
+
+def test_tls_at_once_is_the_first_thing_or_nothing() -> None:
+    for first in (b"\0", SSL):  # within a packet, or where it was agreed on already
+        assert "StartClientTls" not in Playbook().client(first + b"\x16\x03\x01")
+    book, _ = directly("postgresql")
+    assert refused(book.client(SSL), "08P01")
+    assert refused(directly("postgresql")[0].client(b"\x16\x03\x01\x02\0"), "08P01")
+
+
+def test_tls_at_once_without_a_certificate_ends_in_silence() -> None:
+    assert Playbook().client(b"\x16\x03\x01") == ["Close"]
+
+
+def test_nothing_is_read_while_tls_starts() -> None:
+    book = Playbook(tls_available=True)
+    book.client(SSL)
+    assert refused(book.client(HELLO), "08P01")
+
+
 def test_encryption_is_asked_for_once() -> None:
     book = Playbook()
     book.client(SSL)
@@ -49,22 +84,6 @@ def test_a_cancel_request_is_routed_and_never_answered() -> None:
     assert fx.RouteCancel(7, b"abcd") in book.effects
 
 
-def test_an_api_key_signs_in() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    assert prove(book) == ["client Authentication", "client Authentication", "OpenServer"]
-    assert book.effects[-1] == fx.OpenServer("crm", "crm_db")
-    assert book.environment.sessions["crm"] == 1
-
-
-def test_wrong_key_and_unknown_subject_look_alike() -> None:
-    one, two = Playbook(), Playbook()
-    one.client(HELLO)
-    two.client(StartupMessage(3 << 16, {"user": "nobody", "database": "crm"}))
-    assert refused(prove(one, "wrong"), "28P01")
-    assert refused(prove(two, "wrong"), "28P01")
-    lengths = [[len(e.data) for e in book.effects if isinstance(e, fx.SendToClient)][:2] for book in (one, two)]
-    assert lengths[0] == lengths[1]
 
 
 def test_unknown_connection() -> None:
@@ -111,12 +130,29 @@ def test_replication_is_refused() -> None:
     assert Playbook().client(StartupMessage(3 << 16, {"user": "bot", "replication": "off"})) == ["client Authentication"]
 
 
-def test_protocol_versions() -> None:
-    assert refused(Playbook().client(StartupMessage(2 << 16, {})), "0A000")
+@pytest.mark.parametrize("version", [2 << 16, 4 << 16, (2 << 16) | 9])
+def test_other_protocols(version: int) -> None:
     book = Playbook()
-    words = book.client(StartupMessage((3 << 16) | 2, {"user": "bot", "_pq_.x": "1"}))
-    assert words == ["client NegotiateProtocolVersion", "client Authentication"]
-    assert backend.NegotiateProtocolVersion(0, ("_pq_.x",)).encode() in book.sent(fx.SendToClient)
+    assert refused(book.client(StartupMessage(version, {})), "0A000")
+    said = f"unsupported frontend protocol {version >> 16}.{version & 0xFFFF}: server supports 3.0 to 3.2"  # PostgreSQL 18's words
+    assert said.encode() in book.sent(fx.SendToClient)
+
+
+@pytest.mark.parametrize(
+    ("minor", "options", "negotiated"),
+    [
+        (0, (), None), (1, (), None), (2, (), None), (3, (), 2), (9999, (), 2), (0, ("_pq_.x",), 0), (2, ("_pq_.x",), 2),
+        (5, ("_pq_.x", "_pq_.y"), 2),
+    ],
+)  # fmt: skip
+def test_minor_versions_and_options_are_negotiated_as_postgresql_18_does_it(
+    minor: int, options: tuple[str, ...], negotiated: int | None
+) -> None:
+    book = Playbook()
+    words = book.client(StartupMessage((3 << 16) | minor, {"user": "bot"} | dict.fromkeys(options, "1")))
+    assert words == ["client Authentication"] if negotiated is None else ["client NegotiateProtocolVersion", "client Authentication"]
+    if negotiated is not None:
+        assert backend.NegotiateProtocolVersion((3 << 16) | negotiated, options).encode() in book.sent(fx.SendToClient)
 
 
 def test_no_user() -> None:
@@ -147,42 +183,10 @@ def test_malformed_or_oversized_startup_packets(packet: bytes) -> None:
     assert refused(Playbook().client(packet), "08P01")
 
 
-def test_scram_mechanism_and_messages_must_be_ours() -> None:
-    plus, junk = SASLInitialResponse("SCRAM-SHA-256-PLUS", b"p=x,,n=,r=a"), SASLInitialResponse("SCRAM-SHA-256", b"junk")
-    for message in (plus, junk, b"Q\0\0\0\x05\0"):
-        book = Playbook()
-        book.client(HELLO)
-        assert refused(book.client(message), "08P01")
 
 
-def test_a_client_may_give_up() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    assert book.client(b"X\0\0\0\x04") == ["Close"]
 
 
-def token(**session: bool) -> tuple[Playbook, list[str]]:
-    book = Playbook(**session)
-    book.client(TOKEN_HELLO)
-    return book, book.client(PasswordMessage(b"ey.token.x"))
-
-
-def test_a_token_signs_in_over_loopback_or_tls() -> None:
-    book, words = token(is_loopback=True)
-    assert words == ["CheckToken"]
-    assert "ey.token" not in repr(book.effects)
-    answer = ev.TokenChecked("https://id", "client:bot", ("agents",), int(NOW) + 60)
-    assert book.give(answer) == ["client Authentication", "OpenServer"]
-
-
-def test_cleartext_token_without_tls_off_loopback() -> None:
-    assert refused(Playbook().client(TOKEN_HELLO), "28000")
-
-
-@pytest.mark.parametrize("answer", [ev.TokenChecked(problem="it has expired"), ev.TokenChecked("https://id", "client:other")])
-def test_tokens_that_are_not_accepted(answer: ev.TokenChecked) -> None:
-    book, _ = token(is_loopback=True)
-    assert refused(book.give(answer), "28000")
 
 
 def test_byte_by_byte() -> None:
@@ -221,12 +225,3 @@ def test_garbage_after_the_startup_message(chunks: list[bytes]) -> None:
         book.client(b"p" + (len(chunk) + 4).to_bytes(4, "big") + chunk)
     assert not any(isinstance(effect, fx.OpenServer) for effect in book.effects)
     assert not any(isinstance(e, fx.Log) and e.event == "session.failed" for e in book.effects)
-
-
-def test_errors_are_fatal_and_name_no_secret() -> None:
-    book = Playbook()
-    book.client(HELLO)
-    prove(book, "wrong")
-    raw = bytes([e for e in book.effects if isinstance(e, fx.SendToClient)][-1].data)
-    assert ErrorFields.decode(raw[5:]).fatal
-    assert b"wrong" not in book.sent(fx.SendToClient)

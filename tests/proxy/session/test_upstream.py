@@ -6,9 +6,9 @@ from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire import backend
 from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, ParameterStatus
-from proxy.wire.frontend import StartupMessage, decode_startup
+from proxy.wire.frontend import Query, SASLInitialResponse, StartupMessage, decode_startup
 from proxy.wire.md5 import md5_password
-from proxy.wire.scram import ScramServer, Verifier, derive
+from proxy.wire.scram import MECHANISM, MECHANISM_PLUS, BindingError, ScramServer, Verifier, derive
 from tests.proxy.session.example import bundle
 from tests.proxy.session.playbook import IDLE, Playbook, error, prove
 
@@ -16,12 +16,12 @@ OK = Authentication(backend.AUTH_OK)
 SALT = b"s" * 16
 
 
-def opened(tls: bool = False, startup: dict[str, str] | None = None, **policy: object) -> Playbook:
+def opened(tls: bool = False, startup: dict[str, str] | None = None, binding: bytes = b"", **policy: object) -> Playbook:
     book = Playbook(bundle(**policy))
     book.client(StartupMessage(3 << 16, {"user": "bot", "database": "crm", **(startup or {})}))
     prove(book)
     book.effects.clear()
-    book.give(ev.ServerOpened(tls))
+    book.give(ev.ServerOpened(tls, binding))
     return book
 
 
@@ -49,16 +49,56 @@ def test_the_connections_statement_timeout_wins() -> None:
     assert "Statement_Timeout" not in packet.parameters
 
 
-def test_scram_with_proof_of_both_sides() -> None:
-    book = opened()
-    target = ScramServer(Verifier(SALT, 4096, (derive("upstream pw", SALT, 4096),)), b"t" * 18)
-    book.server(backend.sasl_request("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"))
-    first = book.sent()[-200:].split(b"SCRAM-SHA-256\0")[-1][4:]
+HASH = b"h" * 32
+BOTH = (MECHANISM_PLUS, MECHANISM)
+
+
+def signing_in(binding: bytes, offered: tuple[str, ...], theirs: bytes) -> tuple[Playbook, ScramServer, list[str]]:
+    """Up to the target's challenge; ``theirs`` is the hash of the certificate that the target itself has, if it offers -PLUS."""
+    book = opened(tls=bool(binding), binding=binding)
     book.effects.clear()
-    book.server(Authentication(backend.AUTH_SASL_CONTINUE, target.first(first)))
+    book.server(backend.sasl_request(*offered))
+    chosen, data = SASLInitialResponse.decode(book.sent()[5:]).mechanism, SASLInitialResponse.decode(book.sent()[5:]).data
+    target = ScramServer(Verifier(SALT, 4096, (derive("upstream pw", SALT, 4096),)), b"t" * 18, theirs, chosen)
+    book.effects.clear()
+    return book, target, book.server(Authentication(backend.AUTH_SASL_CONTINUE, target.first(data or b"")))
+
+
+@pytest.mark.parametrize(
+    ("binding", "offered", "theirs"),
+    [(b"", (MECHANISM,), b""), (b"", BOTH, HASH), (HASH, BOTH, HASH), (HASH, (MECHANISM,), b"")],
+    ids=["no TLS", "TLS, no hash", "bound", "the target cannot bind"],
+)
+def test_scram_with_proof_of_both_sides(binding: bytes, offered: tuple[str, ...], theirs: bytes) -> None:
+    book, target, _ = signing_in(binding, offered, theirs)
     answer = target.final(book.sent()[5:])
     assert answer is not None
     assert book.server(Authentication(backend.AUTH_SASL_FINAL, answer[1]), OK, IDLE)[-1] == "client ReadyForQuery I"
+
+
+def test_a_target_with_another_certificate_gets_no_proof_it_could_use() -> None:
+    book, target, _ = signing_in(HASH, BOTH, b"o" * 32)
+    with pytest.raises(BindingError):
+        target.final(book.sent()[5:])
+
+
+def test_an_offer_of_channel_binding_that_was_taken_away_is_noticed_by_the_target() -> None:
+    with pytest.raises(BindingError):
+        signing_in(HASH, (MECHANISM,), HASH)
+
+
+@pytest.mark.parametrize(
+    "challenge", ["r={n}x,s=AAAA,i=100000000", "r={n}x,s=AAAA,i=1000001", "r=other,s=AAAA,i=4096", "r={n},s=AAAA,i=4096", "junk"]
+)
+def test_a_target_that_cheats_in_the_exchange(challenge: str) -> None:
+    book = opened()
+    book.effects.clear()
+    book.server(backend.sasl_request(*BOTH))
+    nonce = (SASLInitialResponse.decode(book.sent()[5:]).data or b"").partition(b"r=")[2].decode()
+    book.effects.clear()
+    words = book.server(Authentication(backend.AUTH_SASL_CONTINUE, challenge.format(n=nonce).encode()))
+    assert "client ErrorResponse 08006" in words
+    assert book.sent() == b"", "no proof was given"
 
 
 def test_a_target_that_does_not_know_the_password_gets_no_statement() -> None:
@@ -118,3 +158,30 @@ def test_data_before_the_session_is_ready_is_bounded() -> None:
     book = opened()
     assert book.client(b"Q\0\0\0\x0bselect\0") == []
     assert "client ErrorResponse 08P01" in book.client(b"x" * 10_001)
+
+
+@pytest.mark.parametrize(("minor", "length"), [(0, 4), (1, 4), (2, 32), (9999, 32)])
+def test_a_client_of_protocol_3_2_gets_a_longer_cancel_key(minor: int, length: int) -> None:
+    book = Playbook()
+    book.client(StartupMessage((3 << 16) | minor, {"user": "bot", "database": "crm"}))
+    prove(book)
+    book.give(ev.ServerOpened(tls=False))
+    longest = bytes(range(256))  # the server's own may be as long as it likes
+    assert book.server(OK, BackendKeyData(77, longest), IDLE)[-1] == "client ReadyForQuery I"
+    [key] = [e for e in book.effects if isinstance(e, fx.RegisterCancelKey)]
+    assert (key.process_id, len(key.secret)) == (77, length)
+    book.client(Query(b"SELECT 1"))
+    book.give(ev.CancelRequested())
+    assert fx.CancelServer(77, longest) in book.effects
+
+
+@pytest.mark.parametrize("secret", [b"", b"abc", bytes(257)])
+def test_cancel_keys_of_impossible_length(secret: bytes) -> None:
+    assert opened().server(OK, BackendKeyData(77, secret))[-1] == "Close"
+
+
+def test_a_target_may_confirm_the_protocol_but_not_choose_another() -> None:
+    agreed = backend.NegotiateProtocolVersion(3 << 16)
+    assert opened().server(agreed, OK, IDLE)[-1] == "client ReadyForQuery I"
+    for other in (backend.NegotiateProtocolVersion((3 << 16) | 2), backend.NegotiateProtocolVersion(3 << 16, ("_pq_.x",))):
+        assert opened().server(other)[-2:] == ["client ErrorResponse 08006", "Close"]

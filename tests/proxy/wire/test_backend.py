@@ -12,6 +12,7 @@ from proxy.wire.backend import (
     CommandComplete,
     DataRow,
     ErrorFields,
+    NegotiateProtocolVersion,
     NotificationResponse,
     ParameterDescription,
     ParameterStatus,
@@ -44,6 +45,8 @@ def test_round_trip_and_truncation(message: ReadyForQuery) -> None:
 
 def test_keys_and_authentication() -> None:
     assert BackendKeyData.decode(BackendKeyData(9, b"abcd").encode()[5:]) == BackendKeyData(9, b"abcd")
+    negotiated = NegotiateProtocolVersion((3 << 16) | 2, ("_pq_.x", "_pq_.y"))
+    assert NegotiateProtocolVersion.decode(negotiated.encode()[5:]) == negotiated
     offered = Authentication.decode(backend.sasl_request("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256").encode()[5:])
     assert offered.mechanisms() == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
 
@@ -68,3 +71,9 @@ def test_rows_of_a_tag() -> None:
 def test_garbage_is_malformed_or_decoded(body: bytes, kind: type[ReadyForQuery]) -> None:
     with contextlib.suppress(MalformedError):
         kind.decode(body)
+
+
+@pytest.mark.parametrize("body", [b"\0\3\0\0", b"\0\3\0\0\x7f\xff\xff\xff", b"\0\3\0\0\xff\xff\xff\xff", b"\0\3\0\0\0\0\0\0x"])
+def test_malformed_negotiation(body: bytes) -> None:
+    with pytest.raises(MalformedError):
+        NegotiateProtocolVersion.decode(body)

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.scram import ScramClient, ScramError, ScramServer, Verifier, derive, mock_verifier, saslprep
+from proxy.wire.scram import (
+    MECHANISM,
+    MECHANISM_PLUS,
+    BindingError,
+    ScramClient,
+    ScramError,
+    ScramServer,
+    Verifier,
+    derive,
+    mock_verifier,
+    saslprep,
+)
 
 SALT = b"0123456789abcdef"
 NONCE = b"n" * 18
@@ -89,6 +100,56 @@ def _proof(password: str, client: ScramClient, challenge: bytes, without_proof: 
     auth = client.first()[3:] + b"," + challenge + b"," + without_proof
     signature = hmac.digest(hashlib.sha256(key).digest(), auth, "sha256")
     return base64.b64encode(bytes(a ^ b for a, b in zip(key, signature, strict=True)))
+
+
+HASH = b"h" * 32
+
+
+def bound(password: str = "pw", theirs: bytes = HASH) -> tuple[ScramClient, ScramServer]:
+    """Both ends of one connection with a certificate, as each of them sees it."""
+    client = ScramClient(password, NONCE, HASH, (MECHANISM_PLUS, MECHANISM))
+    return client, ScramServer(verifier("pw"), b"s" * 18, theirs, client.mechanism)
+
+
+def test_an_exchange_is_bound_to_the_certificate_where_both_sides_can() -> None:
+    client, server = bound()
+    assert client.mechanism == MECHANISM_PLUS
+    assert client.first().startswith(b"p=tls-server-end-point,,")
+    answer = exchange(client, server)
+    assert answer is not None
+    client.verify(answer[1])
+    assert exchange(*bound("wrong")) is None
+
+
+def test_another_certificate_in_between_is_found_out() -> None:
+    with pytest.raises(BindingError):
+        exchange(*bound(theirs=b"o" * 32))
+
+
+def test_a_client_that_was_not_told_of_the_offer_is_refused() -> None:
+    """RFC 5802, 6: the flag "y" where -PLUS was offered means that somebody took it out of the list."""
+    client = ScramClient("pw", NONCE, HASH, (MECHANISM,))
+    assert (client.mechanism, client.first()[:3]) == (MECHANISM, b"y,,")
+    with pytest.raises(BindingError):
+        ScramServer(verifier("pw"), b"s" * 18, HASH).first(client.first())
+    assert exchange(client, ScramServer(verifier("pw"), b"s" * 18)) is not None  # not offered: the client is right
+
+
+def test_flag_and_mechanism_must_agree() -> None:
+    for mechanism, first in (
+        (MECHANISM, b"p=tls-server-end-point,,n=,r=abc"), (MECHANISM_PLUS, b"n,,n=,r=abc"), (MECHANISM_PLUS, b"y,,n=,r=abc"),
+        (MECHANISM_PLUS, b"p=tls-unique,,n=,r=abc"), (MECHANISM_PLUS, b"p=,,n=,r=abc"),
+    ):  # fmt: skip
+        with pytest.raises(ScramError):
+            ScramServer(verifier("pw"), NONCE, HASH, mechanism).first(first)
+    ScramServer(verifier("pw"), NONCE, HASH).first(b"n,,n=,r=abc")  # a client that cannot bind may still come
+
+
+def test_a_target_chooses_among_what_it_offers() -> None:
+    assert ScramClient("pw", NONCE, b"", (MECHANISM_PLUS, MECHANISM)).first()[:3] == b"n,,"  # no certificate, nothing to bind to
+    for offered in ((), ("OAUTHBEARER",), (MECHANISM_PLUS,)):
+        with pytest.raises(ScramError):
+            ScramClient("pw", NONCE, b"", offered)
 
 
 def test_a_final_message_of_another_exchange_is_refused() -> None:
