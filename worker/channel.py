@@ -28,13 +28,20 @@ class Cancel(msgspec.Struct, tag=True):
     secret: bytes
 
 
+class Cancelled(msgspec.Struct, tag=True):
+    """The answer to ``Cancel``, passed on as that was: the session was here, and its target has taken the cancel."""
+
+    process_id: int
+    secret: bytes
+
+
 class Others(msgspec.Struct, tag=True):
     """To a process: the sessions of all others, by connection."""
 
     sessions: dict[str, int]
 
 
-Message = Status | Cancel | Others
+Message = Status | Cancel | Cancelled | Others
 
 
 class Channel(asyncio.Protocol):

@@ -74,6 +74,8 @@ class Conversation(asyncio.Protocol):
         self._pauses: set[str] = set()  # why the client is not read from
         self._waiting: Waiting | None = None
         self._cancel_key: tuple[int, bytes] | None = None
+        self._cancelling: asyncio.Future[None] | None = None  # a cancel of this session, on its way to the target
+        self._routing: asyncio.Future[None] | None = None  # … of another one, which is all that this connection is for
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -299,8 +301,17 @@ class Conversation(asyncio.Protocol):
         waiting, self._waiting = self._waiting, None
         self._services.approvals.withdraw(waiting, effect.request_id, effect.reason)
 
+    def _cancel_requested(self) -> asyncio.Future[None]:
+        """Tell the session; done once the target has taken the cancel, or at once where there is nothing to cancel."""
+        self._cancelling = None
+        self.deliver(events.CancelRequested())
+        if self._cancelling is None:
+            self._cancelling = asyncio.get_running_loop().create_future()
+            self._cancelling.set_result(None)
+        return self._cancelling
+
     def _cancel_server(self, effect: effects.CancelServer) -> None:
-        self._start(self._cancel(effect), "cancel")
+        self._cancelling = self._start(self._cancel(effect), "cancel")
 
     async def _cancel(self, effect: effects.CancelServer) -> None:
         if self._target is None:
@@ -314,10 +325,10 @@ class Conversation(asyncio.Protocol):
         # The upstream is ready for queries: from here on a session may idle as long as it likes.
         self._stop_timer("_deadline")
         self._cancel_key = (effect.process_id, effect.secret)
-        self._services.cancels.register(self._cancel_key, self.deliver)
+        self._services.cancels.register(self._cancel_key, self._cancel_requested)
 
     def _route_cancel(self, effect: effects.RouteCancel) -> None:
-        self._services.cancels.route((effect.process_id, effect.secret))
+        self._routing = self._services.cancels.route((effect.process_id, effect.secret))
 
     def _pause_client(self, effect: effects.PauseClient) -> None:
         self._hold_client("core", True)
@@ -336,6 +347,9 @@ class Conversation(asyncio.Protocol):
     def _close(self, effect: effects.Close) -> None:
         """Let the client take what it is owed; the server is owed nothing that was not written already."""
         self._end()
+        if self._routing is not None and not self._routing.done():
+            self._routing.add_done_callback(lambda _: self._close(effect))
+            return
         if self._link is not None and self._link.transport is not None:
             self._link.transport.close()
         if not self._client_open:
@@ -351,8 +365,8 @@ class Conversation(asyncio.Protocol):
 
     # -- small parts ---------------------------------------------------------------------------------------------
 
-    def _start(self, coroutine: Any, name: str) -> None:
-        self._services.background.start(coroutine, name)
+    def _start(self, coroutine: Any, name: str) -> asyncio.Task[None]:
+        return self._services.background.start(coroutine, name)
 
     def _hold_client(self, why: str, hold: bool) -> None:
         before = bool(self._pauses)

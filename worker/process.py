@@ -28,7 +28,7 @@ from worker.background import Background
 from worker.bundles import Bundles
 from worker.cancels import Cancels, Key
 from worker.catalogs import Catalogs
-from worker.channel import Cancel, Channel, Message, Others, Status
+from worker.channel import Cancel, Cancelled, Channel, Message, Others, Status
 from worker.connection import Conversation, Services
 from worker.control import Control, ControlError
 from worker.half_open import HalfOpen
@@ -158,7 +158,9 @@ class Process:
 
     def _told(self, message: Message) -> None:
         if isinstance(message, Cancel):
-            self._cancels.deliver((message.process_id, message.secret))
+            self._cancel_for_another(message)
+        elif isinstance(message, Cancelled):
+            self._cancels.answered((message.process_id, message.secret))
         elif isinstance(message, Others):
             # The core counts its own sessions in the same place, so that a limit holds for the host as a whole.
             self._environment.sessions.update(message.sessions)
@@ -172,6 +174,11 @@ class Process:
 
     def _pass_cancel_on(self, key: Key) -> None:
         self._channel.send(Cancel(*key))
+
+    def _cancel_for_another(self, message: Cancel) -> None:
+        delivered = self._cancels.deliver((message.process_id, message.secret))
+        if delivered is not None:
+            delivered.add_done_callback(lambda _: self._channel.send(Cancelled(message.process_id, message.secret)))
 
     def _record(self, kind: str, **fields: object) -> None:
         try:

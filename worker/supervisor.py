@@ -17,7 +17,7 @@ from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from worker.channel import Cancel, Channel, Message, Others, Status
+from worker.channel import Cancel, Cancelled, Channel, Message, Others, Status
 from worker.log import logger
 
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start; the last one repeats
@@ -115,7 +115,7 @@ class Supervisor:
         return await ended
 
     def _told(self, child: Child, message: Message) -> None:
-        if isinstance(message, Cancel):
+        if isinstance(message, Cancel | Cancelled):
             for other in self.children:
                 if other is not child and other.channel is not None:
                     other.channel.send(message)

@@ -6,6 +6,7 @@ The handshake of the protocol itself, and every byte after it, is the core's bus
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
@@ -60,6 +61,12 @@ class Link(asyncio.Protocol):
         elif self._answer is None and self.owner is not None:
             self.owner.server_lost()
 
+    async def closed_by_server(self) -> None:
+        """Wait for it; the link belongs to nobody, and nothing else is expected."""
+        self._answer = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(ConnectionResetError):
+            await self._answer
+
     def pause_writing(self) -> None:
         if self.owner is not None:
             self.owner.server_full(True)
@@ -108,11 +115,20 @@ async def connect(connection: Connection) -> Link:
 
 
 async def cancel(connection: Connection, process_id: int, secret: bytes) -> None:
-    """Send a CancelRequest over a connection of its own (manual, 55.2.8); failures are the caller's to ignore."""
+    """Send a CancelRequest over a connection of its own, and wait until the server closes it (manual, 55.2.8).
+
+    Only then has it told its process: whoever sends a statement earlier may see that one cancelled. Raises: UpstreamError.
+    """
     link = await connect(connection)
     assert link.transport is not None
     link.transport.write(CancelRequest(process_id, secret).encode())
-    link.transport.close()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await link.closed_by_server()
+    except TimeoutError:
+        raise UpstreamError("the server did not take a cancel request in time") from None
+    finally:
+        link.transport.close()
 
 
 async def _open(link: Link, connection: Connection) -> None:
