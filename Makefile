@@ -10,7 +10,7 @@ TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure bench requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz bench requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ mirror: install ## every module has a test file
 pure: install ## the wire tests again, without the compiled module
 	@echo "==> pytest, pure Python"
 	@TIDEGATE_TEST_PURE=1 $(BIN)/python -m pytest -q tests/proxy/wire
+
+fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 each (TARGET=talk: only one)
+	@$(BIN)/python deploy/install.py deploy/requirements-fuzz.txt
+	@$(BIN)/python tests/fuzz/run.py
 
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py

@@ -82,7 +82,6 @@ class Relay:
         self.waiting: Waiting | None = None
         self.paused = False
         self.draining = False
-        self.server_said_goodbye = False  # by a FATAL error, which the client has got
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
         self.no_name = self.own_name + b"-none"

@@ -163,8 +163,6 @@ class Session:
         raise EndSession("client gone")
 
     def _server_gone(self, event: events.ServerGone) -> None:
-        if self._relay is not None and self._relay.server_said_goodbye:
-            raise EndSession("server ended the session")
         raise EndSession("server gone", errors.server_gone("the target closed the connection unexpectedly"))
 
     def _record_failed(self, event: events.RecordFailed) -> None:

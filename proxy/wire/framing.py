@@ -50,8 +50,8 @@ class FrameReader:
         if not self._gather(5):
             return INCOMPLETE
         length = self._length(self.stop + 1)
-        if length < 4:
-            return MALFORMED
+        if length < 4 or self.buffer[self.stop] <= CONTINUED:
+            return MALFORMED  # no message has the types 0 and 1, which would be taken for answers of this function
         if length > self.limit:
             return TOO_LARGE
         if not self._gather(length + 1):
