@@ -78,6 +78,7 @@ class Relay:
         self.executed = False  # … among them an Execute
         self.skipping = False  # as a server after an error: until the client's Sync
         self.copying_in = False
+        self.dropping = 0  # type of a message of the client that is too long to be kept, until its end has come
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
         self.waiting: Waiting | None = None
         self.paused = False

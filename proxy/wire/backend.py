@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.errors import Refusal
-from proxy.wire.codec import MalformedError, Reader, cstring, int16, int32, message, uint32, value
+from proxy.wire.codec import MalformedError, Reader, count, cstring, int16, int32, message, uint32, value
 
 AUTHENTICATION, BACKEND_KEY_DATA, BIND_COMPLETE, CLOSE_COMPLETE, COMMAND_COMPLETE = b"RK23C"
 COPY_BOTH_RESPONSE, COPY_DATA, COPY_DONE, COPY_IN_RESPONSE, COPY_OUT_RESPONSE = b"WdcGH"
@@ -143,7 +143,7 @@ class RowDescription:
         return cls(tuple(columns))
 
     def encode(self) -> bytes:
-        parts = [int16(len(self.columns))]
+        parts = [count(len(self.columns))]
         for c in self.columns:
             parts += [cstring(c.name), uint32(c.table), int16(c.attribute), uint32(c.type_oid), int16(c.type_size)]
             parts += [int32(c.type_modifier), int16(c.format)]
@@ -162,7 +162,7 @@ class ParameterDescription:
         return cls(types)
 
     def encode(self) -> bytes:
-        return message(b"t", int16(len(self.types)) + b"".join(map(uint32, self.types)))
+        return message(b"t", count(len(self.types)) + b"".join(map(uint32, self.types)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class DataRow:
         return cls(values)
 
     def encode(self) -> bytes:
-        return message(b"D", int16(len(self.values)) + b"".join(map(value, self.values)))
+        return message(b"D", count(len(self.values)) + b"".join(map(value, self.values)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 _INT16 = struct.Struct("!h")
+_UINT16 = struct.Struct("!H")
 _INT32 = struct.Struct("!i")
 _UINT32 = struct.Struct("!I")
 
@@ -55,11 +56,8 @@ class Reader:
         return self._body[start:]
 
     def count(self) -> int:
-        """A number of elements that follow; never negative."""
-        number = self.int16()
-        if number < 0:
-            raise MalformedError("negative count")
-        return number
+        """How many elements follow: up to 65,535, as servers read it, though the manual calls it Int16."""
+        return int(_UINT16.unpack_from(self._body, self._advance(2))[0])
 
     def value(self) -> bytes | None:
         """A length-prefixed value; the length -1 stands for NULL."""
@@ -88,6 +86,10 @@ class Reader:
 
 def int16(value: int) -> bytes:
     return _INT16.pack(value)
+
+
+def count(value: int) -> bytes:
+    return _UINT16.pack(value)
 
 
 def int32(value: int) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.wire.codec import MalformedError, Reader, cstring, int16, int32, message, uint32, value
+from proxy.wire.codec import MalformedError, Reader, count, cstring, int16, int32, message, uint32, value
 
 PROTOCOL_3_0 = 3 << 16
 CANCEL_REQUEST = (1234 << 16) | 5678
@@ -169,7 +169,7 @@ class Parse:
 
     def encode(self) -> bytes:
         types = b"".join(map(uint32, self.parameter_types))
-        return message(b"P", cstring(self.name) + cstring(self.sql) + int16(len(self.parameter_types)) + types)
+        return message(b"P", cstring(self.name) + cstring(self.sql) + count(len(self.parameter_types)) + types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +193,9 @@ class Bind:
         return cls(portal, statement, formats, values, results)
 
     def encode(self) -> bytes:
-        parts = [cstring(self.portal), cstring(self.statement), int16(len(self.formats)), *map(int16, self.formats)]
-        parts += [int16(len(self.values)), *map(value, self.values)]
-        parts += [int16(len(self.result_formats)), *map(int16, self.result_formats)]
+        parts = [cstring(self.portal), cstring(self.statement), count(len(self.formats)), *map(int16, self.formats)]
+        parts += [count(len(self.values)), *map(value, self.values)]
+        parts += [count(len(self.result_formats)), *map(int16, self.result_formats)]
         return message(b"B", b"".join(parts))
 
     def format_of(self, number: int) -> int:
