@@ -10,7 +10,7 @@ TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure fuzz bench requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 e
 
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py
+
+bench-idle: install ## what idle sessions cost one worker process, and an active session among them
+	@$(BIN)/python tests/bench/idle.py
 
 requirements: ## compile requirements.txt from deploy/*.in (needs uv)
 	uv pip compile deploy/requirements.in --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url -q -o requirements.txt
