@@ -49,6 +49,13 @@ SQL = (
     b"SELECT * FROM unknown_table",
     b"BEGIN; DELETE FROM t; COMMIT",
 )
+WORDS = tuple(
+    """SELECT * , ssn FROM crm.customers c WHERE id = 1 AND ( ) ; UNION ALL JOIN ON LEFT LATERAL AS x WITH t INSERT INTO VALUES
+    UPDATE SET name DELETE USING RETURNING GROUP BY ORDER LIMIT DISTINCT CASE WHEN THEN END NULL IS NOT IN EXISTS ARRAY [ ] :: text ROW
+    COPY TO STDOUT STDIN PREPARE EXECUTE DECLARE CURSOR FOR FETCH CREATE TABLE VIEW FUNCTION DO $$BEGIN$$ EXPLAIN ANALYZE f . || 'a' $1 -
+    count MERGE MATCHED DROP ALTER ADD COLUMN TABLESAMPLE bernoulli OVER PARTITION WINDOW search_path public MATERIALIZED RECURSIVE --
+    /* */ BEGIN COMMIT ROLLBACK SAVEPOINT xmlelement json_object ONLY CONFLICT excluded customers""".split()
+)
 NAMES = (b"", b"s1", b"s2", b"tidegate-", b"\xff")
 VALUES = (b"", b"7", None, b"\xff\xfe", b"\0\0\0\x01", b"x" * 700, b"\0\x01\x7f\xff\0\0\0\0\0\x01")
 OUTCOMES = ("open", "consumed", "rejected", "expired", "cancelled", "no_approver", "unavailable", "nonsense")
@@ -273,10 +280,11 @@ def start(data: bytes, cut: int = 0) -> None:
 
 def read(data: bytes, cut: int = 0) -> None:
     """Arbitrary text for the analysis: any answer will do, an exception will not."""
-    text = data[1:].decode("utf-8", "replace")
-    masks = POLICIES[1].masking if data[:1] > b"\x7f" else ()
-    given = masks_for(POLICIES[1], "bot", "crm", CATALOG, NOW) if masks else None
-    request = AnalysisRequest(text, CATALOG.digest, ("pg_catalog", "crm"), given.by_column if given else {}, "m", frozenset(), "scan")
+    kind, rest = data[:1] or b"\0", data[1:]
+    # Of odd kind, each byte is a word: bytes alone seldom become a statement.
+    text = " ".join(WORDS[byte % len(WORDS)] for byte in rest) if kind[0] % 2 else rest.decode("utf-8", "replace")
+    masks = masks_for(POLICIES[1], "bot", "crm", CATALOG, NOW).by_column if kind[0] > 127 else {}
+    request = AnalysisRequest(text, CATALOG.digest, ("pg_catalog", "crm"), masks, "m", frozenset(), "scan")
     assert isinstance(analyse(request, CATALOG), Analysis)
 
 
