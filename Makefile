@@ -10,7 +10,7 @@ TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure bench conformance requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle conformance requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,15 @@ pure: install ## the wire tests again, without the compiled module
 	@echo "==> pytest, pure Python"
 	@TIDEGATE_TEST_PURE=1 $(BIN)/python -m pytest -q tests/proxy/wire
 
+fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 each (TARGET=talk: only one)
+	@$(BIN)/python deploy/install.py deploy/requirements-fuzz.txt
+	@$(BIN)/python tests/fuzz/run.py
+
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py
+
+bench-idle: install ## what idle sessions cost one worker process, and an active session among them
+	@$(BIN)/python tests/bench/idle.py
 
 conformance: install ## other people's test suites, directly and through a worker, and what differs (SUITES="--only pg8000 --server 18")
 	@$(BIN)/python tests/conformance/run.py $(SUITES)

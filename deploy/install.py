@@ -31,9 +31,7 @@ def create() -> None:
         sys.exit("install: Python's venv module does not work here (Debian: apt-get install python3-venv)")
 
 
-def install() -> None:
-    # Hashes are of the registry's own files, so a file of the same name from elsewhere is refused.
-    arguments = ("--require-hashes", "-r", REQUIREMENTS)
+def install(*arguments: str | Path) -> None:
     if uv := shutil.which("uv"):
         step("installing pinned packages with uv")
         if run(uv, "pip", "install", "--quiet", "--python", PYTHON, *arguments):
@@ -57,7 +55,11 @@ def pip_command() -> list[str | Path]:
 
 def main() -> None:
     create()
-    install()
+    if len(sys.argv) > 1:
+        install("-r", sys.argv[1])  # tools of one target, which nothing that ships depends on
+    else:
+        # Hashes are of the registry's own files, so a file of the same name from elsewhere is refused.
+        install("--require-hashes", "-r", REQUIREMENTS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from proxy.policy.bundle import Workflow
 from proxy.policy.decision import RequireApproval
 from proxy.session import records
 from proxy.session.gate import Prospect
-from proxy.session.prepared import Portal
+from proxy.session.prepared import SHOWN, Portal
 from proxy.session.state import State
 
 
@@ -52,10 +52,15 @@ def _exact_parameters(portal: Portal | None) -> list[dict[str, object]]:
         return []
     # The declared types, since the inferred ones may or may not be known yet: the same run must give the same binding.
     declared = portal.prepared.declared
-    return [
-        {"format": portal.bind.format_of(n), "oid": declared[n] if n < len(declared) else 0, "hex": None if value is None else value.hex()}
-        for n, value in enumerate(portal.bind.values)
-    ]
+    exact: list[dict[str, object]] = []
+    for n, value in enumerate(portal.bind.values):
+        item: dict[str, object] = {"format": portal.bind.format_of(n), "oid": declared[n] if n < len(declared) else 0}
+        if value is not None and len(value) > SHOWN:
+            item["sha256"] = portal.digest(n)  # as exact as the value, which may have a gigabyte
+        else:
+            item["hex"] = None if value is None else value.hex()
+        exact.append(item)
+    return exact
 
 
 def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, object]:

@@ -12,9 +12,14 @@ from proxy.session.attempts import Attempts
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import Analysis
 
+_LONG = 32 << 10  # characters
+
 
 class Analyses:
-    """A bounded cache of analyses by ``AnalysisRequest.key``; the oldest is forgotten first."""
+    """A bounded cache of analyses by ``AnalysisRequest.key``; the oldest is forgotten first.
+
+    Long texts are not kept: they seldom come again, and ten thousand of them would fill the memory.
+    """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
@@ -24,6 +29,8 @@ class Analyses:
         return self._known.get(key)
 
     def put(self, key: Hashable, analysis: Analysis) -> None:
+        if isinstance(key, tuple) and len(key[0]) > _LONG:
+            return
         while len(self._known) >= self._limit:
             del self._known[next(iter(self._known))]
         self._known[key] = analysis

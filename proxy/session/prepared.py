@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import dataclass, field, replace
 
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import ResultColumn, RowDescription
@@ -10,6 +11,8 @@ from proxy.wire.frontend import Bind, format_at
 from proxy.wire.values import to_text
 
 AnalysisKey = tuple[object, ...]
+
+SHOWN = 64 << 10  # bytes of one parameter that are recorded and shown; of a longer one also length and digest
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +47,7 @@ class Portal:
     mask_digest: str = ""  # of the masks in force when it was made
     description: bytes | None = None
     asked: bool = False
+    digests: dict[int, str] = field(default_factory=dict)  # of long parameters, as far as they were needed
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property
@@ -70,13 +74,29 @@ class Portal:
     def _text(self, number: int, value: bytes | None) -> str | None:
         if value is None:
             return None
-        code = self.bind.format_of(number)
-        text = to_text(self.prepared.type_of(number), code, value)
+        code, shown = self.bind.format_of(number), _beginning(value)
+        text = to_text(self.prepared.type_of(number), code, shown)
         if text is None and code == 0:
-            text = value.decode("utf-8", "backslashreplace")
-        return text if text is not None else "\\x" + value.hex()
+            text = shown.decode("utf-8", "backslashreplace")
+        if text is None:
+            text = "\\x" + shown.hex()
+        return text if shown is value else f"{text}…(+{len(value) - len(shown)} bytes, sha256 {self.digest(number)})"
+
+    def digest(self, number: int) -> str:
+        """SHA-256 of a parameter that is too long to be shown, in hexadecimal."""
+        if number not in self.digests:
+            self.digests[number] = hashlib.sha256(self.bind.values[number] or b"").hexdigest()
+        return self.digests[number]
 
 
 def _columns(description: bytes) -> tuple[ResultColumn, ...]:
     # Read when somebody needs it: most results have nothing to mask.
     return RowDescription.decode(description).columns if description else ()
+
+
+def _beginning(value: bytes) -> bytes:
+    """What is shown of a value: itself, or its beginning, not cut inside a UTF-8 character."""
+    if len(value) <= SHOWN:
+        return value
+    end = next((end for end in range(SHOWN, SHOWN - 4, -1) if value[end] & 0xC0 != 0x80), SHOWN)
+    return value[:end]

@@ -77,12 +77,12 @@ class Relay:
         self.unsynced = False  # messages were forwarded since the last of them
         self.executed = False  # … among them an Execute
         self.skipping = False  # as a server after an error: until the client's Sync
+        self.dropping = 0  # type of a message of the client that is too long to be kept, until its end has come
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
         self.waiting: Waiting | None = None
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.draining = False
-        self.server_said_goodbye = False  # by a FATAL error, which the client has got
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
         self.no_name = self.own_name + b"-none"

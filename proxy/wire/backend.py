@@ -215,7 +215,7 @@ class CommandComplete:
     def rows(self) -> int:
         """The number at the end of the tag (``SELECT 5``, ``INSERT 0 3``); 0 where there is none."""
         last = self.tag.rpartition(" ")[2]
-        return int(last) if last.isascii() and last.isdigit() else 0
+        return int(last) if last.isascii() and last.isdigit() and len(last) <= 20 else 0  # no count has more digits than 2^64
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ class FrameReader:
         if not self._gather(5):
             return INCOMPLETE
         length = self._length(self.stop + 1)
-        if length < 4:
-            return MALFORMED
+        if length < 4 or self.buffer[self.stop] <= CONTINUED:
+            return MALFORMED  # no message has the types 0 and 1, which would be taken for answers of this function
         if length > self.limit:
             return TOO_LARGE
         if not self._gather(length + 1):
@@ -100,6 +100,10 @@ class FrameReader:
         if length < 4 or length > self.limit:
             return INCOMPLETE
         return self.buffer[self.stop]
+
+    def size(self) -> int:
+        """How long the next message is or will be, in bytes; 0 while that is not known."""
+        return self._length(self.stop + 1) + 1 if not self.remaining and self._gather(5) else 0
 
     def stream(self) -> None:
         """Hand out, as ``buffer[start:stop]``, what is there of the incomplete message that ``peek`` spoke of."""

@@ -1,3 +1,5 @@
+import hashlib
+
 from proxy.session.prepared import Portal, Prepared
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import ResultColumn, RowDescription
@@ -28,3 +30,15 @@ def test_columns_of_the_statement_get_the_formats_of_the_portal() -> None:
     assert [c.format for c in portal.result_columns()] == [1]
     portal.description = b""
     assert portal.result_columns() == ()
+
+
+def test_a_long_parameter_is_shown_by_its_beginning_and_bound_by_its_digest() -> None:
+    value = "ä".encode() * 40_000
+    portal = Portal(prepared(25), Bind(b"", b"s", (), (b"x" + value,)), 1)
+    (text,) = portal.parameter_texts()
+    assert text is not None
+    shown, _, rest = text.partition("…")
+    assert shown == "x" + "ä" * 32_767
+    assert rest == f"(+{80_001 - 65_535} bytes, sha256 {hashlib.sha256(b'x' + value).hexdigest()})"
+    other = Portal(prepared(25), Bind(b"", b"s", (), (b"x" + value[:-2] + b"__",)), 1)
+    assert other.digest(0) != portal.digest(0)

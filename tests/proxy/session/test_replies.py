@@ -176,3 +176,12 @@ def test_rows_of_several_results_are_counted_once() -> None:
     book.server(RowDescription(()), DataRow(()), DataRow(()), CommandComplete("SELECT 2"), CommandComplete("UPDATE 3"))
     book.server(RowDescription(()), DataRow(()), CommandComplete("DELETE 1"), IDLE)  # DELETE … RETURNING
     assert book.records("statement.completed")[0]["rows"] == 6
+
+
+def test_nothing_follows_a_fatal_error_of_the_server() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    words = book.server(error("57P01", severity="FATAL"), error("57014"), IDLE)
+    assert [word for word in words if word.startswith("client")] == ["client ErrorResponse 57P01"]
+    assert words[-1] == "Close"
+    assert [r["outcome"] for r in book.records("statement.completed")] == ["lost"]

@@ -65,6 +65,7 @@ def test_error_response_of_a_refusal() -> None:
 
 def test_rows_of_a_tag() -> None:
     assert [CommandComplete(tag).rows for tag in ("SELECT 5", "INSERT 0 3", "BEGIN", "CREATE TABLE")] == [5, 3, 0, 0]
+    assert CommandComplete("SELECT " + "9" * 5000).rows == 0, "no number that a server can have counted to"
 
 
 @given(st.binary(max_size=60), st.sampled_from([*map(type, MESSAGES), ErrorFields, Authentication]))

@@ -150,3 +150,10 @@ def test_any_split_preserves_the_stream(messages: list[tuple[int, bytes]], data:
             reader.stream()
             out += reader.buffer[reader.start : reader.stop]
     assert out == stream
+
+
+def test_a_type_byte_is_never_taken_for_an_answer() -> None:
+    for kind in (INCOMPLETE, CONTINUED):
+        reader = FrameReader(1000)
+        reader.feed(bytes([kind]) + b"\0\0\0\x08SELE" + STREAM)
+        assert reader.next() == MALFORMED
