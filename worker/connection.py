@@ -39,6 +39,9 @@ from worker.tokens import TokenChecker
 START_UP_SECONDS = 60.0
 _LINGER_SECONDS = 5.0  # for a client to take what it is owed
 _HIGH_WATER = 256 << 10
+_QUEUE = 16  # events that wait for records; each holds one read at most
+_LARGE = 64 << 10  # bytes of one read, after which others come first
+CLIENT, SERVER = "client", "server"  # the two sides of a conversation
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Conversation(asyncio.Protocol):
         self._client_open = False
         self._link: upstream.Link | None = None
         self._target: Connection | None = None  # where the link leads
-        self._pauses: set[str] = set()  # why the client is not read from
+        self._pauses: set[tuple[str, str]] = set()  # a side, and why it is not read from
         self._waiting: Waiting | None = None
         self._cancel_key: tuple[int, bytes] | None = None
         self._cancelling: asyncio.Future[None] | None = None  # a cancel of this session, on its way to the target
@@ -97,6 +100,7 @@ class Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.deliver(events.ClientData(data))
+        self._took(CLIENT, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._client_open = False
@@ -108,24 +112,23 @@ class Conversation(asyncio.Protocol):
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._give_up)
 
     def pause_writing(self) -> None:
-        if self._link is not None and self._link.transport is not None:
-            self._link.transport.pause_reading()
+        self._hold(SERVER, "client full", True)
 
     def resume_writing(self) -> None:
-        if self._link is not None and self._link.transport is not None:
-            self._link.transport.resume_reading()
+        self._hold(SERVER, "client full", False)
 
     # -- the server's side (the link calls these) ----------------------------------------------------------------
 
     def server_data(self, data: bytes) -> None:
         self.deliver(events.ServerData(data))
+        self._took(SERVER, data)
 
     def server_lost(self) -> None:
         self._link = None
         self.deliver(events.ServerGone())
 
     def server_full(self, full: bool) -> None:
-        self._hold_client("server", full)
+        self._hold(CLIENT, "server full", full)
 
     # -- events in, effects out ----------------------------------------------------------------------------------
 
@@ -136,6 +139,9 @@ class Conversation(asyncio.Protocol):
         self._events.append(event)
         if not self._busy:
             self._work()
+        if len(self._events) >= _QUEUE:  # records take longer than both sides do
+            self._hold(CLIENT, "queue", True)
+            self._hold(SERVER, "queue", True)
 
     def _work(self) -> None:
         self._busy = True
@@ -187,6 +193,9 @@ class Conversation(asyncio.Protocol):
             finally:
                 self._busy = False
         self._work()
+        if self._pauses and len(self._events) < _QUEUE:
+            self._hold(CLIENT, "queue", False)
+            self._hold(SERVER, "queue", False)
 
     def _fail(self, error: Exception) -> None:
         """An exception in the gateway: the session's state is in doubt, so it ends here."""
@@ -331,10 +340,10 @@ class Conversation(asyncio.Protocol):
         self._routing = self._services.cancels.route((effect.process_id, effect.secret))
 
     def _pause_client(self, effect: effects.PauseClient) -> None:
-        self._hold_client("core", True)
+        self._hold(CLIENT, "core", True)
 
     def _resume_client(self, effect: effects.ResumeClient) -> None:
-        self._hold_client("core", False)
+        self._hold(CLIENT, "core", False)
 
     def _wake_at(self, effect: effects.WakeAt) -> None:
         self._stop_timer("_timer")
@@ -368,11 +377,22 @@ class Conversation(asyncio.Protocol):
     def _start(self, coroutine: Any, name: str) -> asyncio.Task[None]:
         return self._services.background.start(coroutine, name)
 
-    def _hold_client(self, why: str, hold: bool) -> None:
-        before = bool(self._pauses)
-        (self._pauses.add if hold else self._pauses.discard)(why)
-        if self._client_open and bool(self._pauses) != before:
-            (self._client.pause_reading if hold else self._client.resume_reading)()
+    def _took(self, side: str, data: bytes) -> None:
+        """A full buffer came: libuv would go on reading from this socket, megabytes long, before any other gets its turn."""
+        if len(data) >= _LARGE and not self._ended:
+            self._hold(side, "turn", True)
+            asyncio.get_running_loop().call_soon(self._hold, side, "turn", False)
+
+    def _hold(self, side: str, why: str, hold: bool) -> None:
+        """A side is read from while there is no reason against it."""
+        before = self._is_held(side)
+        (self._pauses.add if hold else self._pauses.discard)((side, why))
+        transport = self._client if side == CLIENT and self._client_open else self._link.transport if side == SERVER and self._link else None
+        if transport is not None and self._is_held(side) != before:
+            (transport.pause_reading if hold else transport.resume_reading)()
+
+    def _is_held(self, side: str) -> bool:
+        return any(held == side for held, _ in self._pauses)
 
     def _stop_timer(self, name: str) -> None:
         timer: asyncio.TimerHandle | None = getattr(self, name)

@@ -4,6 +4,7 @@ The real session runs through the same code in test_process.py and in the integr
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -297,6 +298,64 @@ def test_a_slow_client_slows_the_server_down(tmp_path: Path, monkeypatch: pytest
         writer.close()
 
     conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_a_client_that_sends_much_leaves_others_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libuv reads up to 32 full buffers from one socket before it looks at the next."""
+    order: list[bytes] = []
+
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        if text(event):
+            order.append(text(event))
+        return []
+
+    async def work(world: World) -> None:
+        flooding, other = (socket.create_connection(("127.0.0.1", world.port)) for _ in range(2))
+        flooding.setblocking(False)
+        await until(lambda: len(world.services.open) == 2)
+        # No turn of the loop happens between here and the end of this block: both find their bytes waiting.
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 8 << 20:
+                sent += flooding.send(bytes(1 << 20))
+        other.sendall(b"small")
+        await until(lambda: sum(map(len, order)) == sent + len(b"small"))
+        assert sent > 1 << 20
+        assert sum(len(data) for data in order[: order.index(b"small")]) <= 1 << 19
+        flooding.close()
+        other.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_a_client_that_sends_on_while_records_are_written_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        return [CLOSED, SendToClient(b".")] if text(event) else []
+
+    async def work(world: World) -> None:
+        reader, writer = await dial(world)
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"."
+        waiting: list[Callable[[str], None]] = []
+        monkeypatch.setattr(world.services.recorder, "after", waiting.append)
+        flooding = asyncio.create_task(_flood(writer, 64 << 20))
+        (conversation,) = world.services.open
+        await until(lambda: len(conversation._events) >= 16)
+        await asyncio.sleep(0.3)
+        assert len(conversation._events) <= 17, "what is sent meanwhile stays with the client"
+        monkeypatch.undo()
+        waiting[0]("")
+        world.services.recorder.flush()
+        await flooding
+        writer.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+async def _flood(writer: asyncio.StreamWriter, total: int) -> None:
+    for _ in range(total >> 18):
+        writer.write(bytes(1 << 18))
+        await writer.drain()
 
 
 def test_the_core_can_stop_and_resume_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
