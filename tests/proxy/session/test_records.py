@@ -10,7 +10,7 @@ from tests.proxy.session.playbook import IDLE, Playbook
 INTENDED = {
     "session", "statement", "subject", "issuer", "connection", "database", "client", "application", "run", "protocol", "actions",
     "relations", "columns", "functions", "normalised", "decision", "decision_id", "reason", "rules", "would", "bundle", "catalog", "plan",
-    "masked", "approval", "sql", "parameters",
+    "plan_reason", "masked", "approval", "sql", "parameters", "groups", "statements", "problem", "syntax_error",
 }  # fmt: skip
 COMPLETED = {"statement", "session", "outcome", "tag", "rows", "bytes", "masked_cells", "sqlstate", "duration_us"}
 
