@@ -36,13 +36,13 @@ def command_line_actor() -> str:
     return f"command line ({account})"
 
 
-def moment(text: str) -> datetime:
-    """``90d``, ``12h`` from now, or a time such as ``2026-12-31T00:00:00Z``. Raises CommandError."""
+def moment(text: str, *, ago: bool = False) -> datetime:
+    """``90d``, ``12h`` from now (or ``ago``), or a time such as ``2026-12-31T00:00:00Z``; without a zone it is UTC. Raises CommandError."""
     span = re.fullmatch(r"(\d+)([mhdw])", text)
-    if span:
-        return timezone.now() + int(span[1]) * _UNITS[span[2]]
     try:
+        if span:
+            return timezone.now() + (-1 if ago else 1) * int(span[1]) * _UNITS[span[2]]
         when = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise CommandError(f"'{text}' is neither a span such as 90d or 12h nor a time such as 2026-12-31T00:00:00Z.") from None
     return when if when.tzinfo else when.replace(tzinfo=UTC)
