@@ -15,13 +15,17 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[2:]))
     try:
+        from controlplane import VERSION, command_line
+
+        if command_line.only_explains(sys.argv[1:]):
+            command_line.stand_in(os.environ)
+        if sys.argv[1:] in (["version"], ["--version"]):
+            sys.exit(print(f"Tidegate {VERSION}"))
         if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
             import django
 
             django.setup()
-            from controlplane.command_line import overview
-
-            sys.exit(print(overview()))
+            sys.exit(print(command_line.overview()))
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:
         # An operator's mistake is answered in one line; a traceback would only hide it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.core.management import get_commands, load_command_class
@@ -16,13 +17,29 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 OURS = frozenset({"controlplane", "policies", "approvals", "audit"})
 
 
+def only_explains(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks how things are used: that needs no deployment."""
+    return arguments[:1] in ([], ["help"], ["version"], ["--version"], ["policy-schema"]) or not {"-h", "--help"}.isdisjoint(arguments)
+
+
+def stand_in(environment: MutableMapping[str, str]) -> None:
+    """Let settings be read on a machine where nothing is set up; nothing is connected to."""
+    from controlplane.stack import secrets  # its imports are too much for every other command
+
+    for name in [name for name in environment if name.startswith("TIDEGATE_")]:
+        del environment[name]
+    nowhere = {"DATABASE": "postgresql://localhost/none", "BROKER": "redis://localhost", "PUBLIC": "http://localhost", "EMAIL": "file:///none"}
+    environment.update(secrets.generate() | {f"TIDEGATE_{name}_URL": url for name, url in nowhere.items()})
+
+
 def overview() -> str:
     """Our own commands, one per line with what it does; Django's are named by ``help --commands``."""
     owners = {name: app for name, app in get_commands().items() if isinstance(app, str) and app in OURS}
     lines = [f"  {name:<16}{load_command_class(app, name).help}" for name, app in sorted(owners.items())]
     return "\n".join([
         "Tidegate's commands; 'manage.py COMMAND --help' explains one:", "", *lines, "",
-        "They act on the stack in TIDEGATE_STACK_DIR, or on the deployment that the environment describes.",
+        "Start with 'manage.py stack --dir DIR --policy FILE --ready-file FILE'. The other commands act on the stack that runs in",
+        "TIDEGATE_STACK_DIR, or on the deployment that the environment describes (docs/contracts.md, section 7).",
         "Django's own commands: manage.py help --commands",
     ])  # fmt: skip
 

@@ -14,10 +14,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     argument = parser.add_argument
     argument("--dir", type=Path, required=True, metavar="DIR", help="everything of this stack is kept here")
     argument("--policy", type=Path, metavar="FILE", help="policy file to apply at the start")
-    argument("--control-port", type=int, default=0, metavar="N", help="of the web pages and the REST interface")
-    argument("--proxy-port", type=int, default=0, metavar="N", help="where agents connect; ports not given: the last ones, else free ones")
-    argument("--processes", type=int, default=1, metavar="N", help="proxy worker processes")
+    argument("--control-port", type=port, default=0, metavar="N", help="of the web pages and the REST interface")
+    argument("--proxy-port", type=port, default=0, metavar="N", help="where agents connect; ports not given: the last ones, else free ones")
+    argument("--processes", type=count, default=1, metavar="N", help="proxy worker processes")
     argument("--ready-file", type=Path, metavar="F", help="JSON written here when everything is ready, removed when it stops")
+
+
+def port(text: str) -> int:
+    return _whole_number(text, 0, 65_535)
+
+
+def count(text: str) -> int:
+    return _whole_number(text, 1, 1_000)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} to {most}")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
@@ -37,8 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         return supervisor.run(options, say)
-    except (StartError, EngineMissing, AccountError, OSError) as problem:
+    except (StartError, EngineMissing, AccountError) as problem:
         text = str(problem)
+    except OSError as problem:
+        text = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
     except Exception as problem:
         text = _mistake(problem)
         if not text:
