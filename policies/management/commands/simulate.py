@@ -19,7 +19,7 @@ from controlplane.command_line import command_line_actor, moment
 from controlplane.models import BundleVersion
 from policies.policy_file.apply import apply_files
 from policies.policy_file.document import PolicyFileError
-from policies.simulation import Group, Simulation
+from policies.simulation import Difference, Group, Simulation, Verdict
 from proxy.policy.bundle import Bundle
 
 EVERY = 10_000  # statements from one line of progress to the next
@@ -90,11 +90,17 @@ def _as_text(simulation: Simulation, limit: int) -> Iterator[str]:
         yield f"\n{first.subject} on {first.connection}: {group.count} {first.change}"
         yield from (f"    {column}: {before} → {after}" for column, before, after in first.masks)
         if first.change != "other masks":
-            yield f"    now:    {one_line(first.before.reason, 200)}"
-            yield f"    draft:  {one_line(first.after.reason, 200)}"
+            yield f"    now:    {_why(first.before, first)}"
+            yield f"    draft:  {_why(first.after, first)}"
         yield f"    e.g.    {one_line(group.example, 200) or '(a statement that could not be analysed)'}"
     if len(groups) > limit:
         yield f"\n… and {len(groups) - limit} smaller groups (--limit {len(groups)} shows all)."
+
+
+def _why(verdict: Verdict, difference: Difference) -> str:
+    if difference.change != "other rules":
+        return one_line(verdict.reason, 200)
+    return one_line(", ".join([f'rule "{name}"' for name in verdict.rules]) or verdict.reason, 200)
 
 
 def _as_json(simulation: Simulation, limit: int) -> Iterator[str]:
