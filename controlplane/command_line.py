@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
+from django.db import OperationalError
 from django.utils import timezone
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -42,6 +45,15 @@ def overview() -> str:
         "TIDEGATE_STACK_DIR, or on the deployment that the environment describes (docs/contracts.md, section 7).",
         "Django's own commands: manage.py help --commands",
     ])  # fmt: skip
+
+
+def mistake(problem: Exception) -> str:
+    """What an operator can mend, in one line; empty for a fault of ours, which deserves its traceback."""
+    if isinstance(problem, OperationalError):
+        stack = os.environ.get("TIDEGATE_STACK_DIR", "")
+        running = f" Is the stack in {stack} running?" if stack else ""
+        return f"the control database does not answer as it should: {' '.join(str(problem).split())}{running}"
+    return str(problem) if isinstance(problem, ImproperlyConfigured) else ""
 
 
 def command_line_actor() -> str:

@@ -56,22 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as problem:
         text = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
     except Exception as problem:
-        text = _mistake(problem)
+        from django.core.management import CommandError  # Django is loaded by now, if it ever is
+
+        from controlplane.command_line import mistake
+
+        text = str(problem) if isinstance(problem, CommandError) else mistake(problem)
         if not text:
             raise
     print(f"stack: {text}", file=sys.stderr)
     return 1
-
-
-def _mistake(problem: Exception) -> str:
-    """An operator's mistake in words, or nothing for a fault of ours, which deserves its traceback."""
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import CommandError
-    from django.db import OperationalError
-
-    if isinstance(problem, OperationalError):
-        return f"the control database does not answer as it should: {problem}"
-    return str(problem) if isinstance(problem, (CommandError, ImproperlyConfigured)) else ""
 
 
 def say(text: str) -> None:

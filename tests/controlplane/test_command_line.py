@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from controlplane.command_line import command_line_actor, moment, overview
+from tests import engines
 
 
 def test_times() -> None:
@@ -51,9 +52,15 @@ def test_the_schema_needs_nothing() -> None:
     assert json.loads(manage("policy-schema").stdout)["title"]
 
 
-def test_anything_else_says_in_one_line_what_is_missing() -> None:
-    for environment, holds in (({}, "set TIDEGATE_STACK_DIR"), ({"TIDEGATE_STACK_DIR": "/nowhere"}, "/nowhere/stack.env")):
-        result = manage("apply", "-f", "x", **environment)
+def test_anything_else_says_in_one_line_what_is_missing(tmp_path: Path) -> None:
+    stopped = tmp_path / "stack.env"
+    stopped.write_text("\n".join(f"{name}={value}" for name, value in engines.environment().items() if name != "TIDEGATE_DATABASE_URL"))
+    nobody = {"TIDEGATE_STACK_DIR": str(tmp_path), "TIDEGATE_DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/none"}
+    for environment, holds in (
+        ({}, "set TIDEGATE_STACK_DIR"), ({"TIDEGATE_STACK_DIR": "/nowhere"}, "/nowhere/stack.env"),
+        (nobody, f"Is the stack in {tmp_path} running?"),
+    ):  # fmt: skip
+        result = manage("key", "list", **environment)
         assert result.returncode != 0
         assert holds in result.stderr
         assert len(result.stderr.splitlines()) == 1
