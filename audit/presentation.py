@@ -58,7 +58,7 @@ def whole(entry: Entry) -> dict[str, Any]:
         "prev": content["prev"],
         "sql_pieces": list(pieces(sql)) if isinstance(sql, str) else None,
         "parameters": [(number, None if text is None else list(pieces(_said(text)))) for number, text in enumerate(parameters or [], 1)],
-        "facts": [(name, list(pieces(_said(value)))) for name, value in sorted(content["fields"].items()) if _says_something(value)],
+        "facts": [(name, list(pieces(_said(value)))) for name, value in sorted(content["fields"].items()) if value not in ("", [], None)],
         "disclosed": [(name, list(pieces(_said(value)))) for name, value in sorted(disclosed.items())],
         "withheld": withheld,
         "tone": tone(entry.decision),
@@ -71,10 +71,6 @@ def _uuid(value: object) -> uuid.UUID | None:
         return uuid.UUID(str(value))
     except ValueError:
         return None
-
-
-def _says_something(value: object) -> bool:
-    return value not in ("", [], None) and value is not False  # 0 does
 
 
 def _said(value: object) -> str:

@@ -38,7 +38,8 @@ def intended(state: State, prospect: Prospect, decision: Decision, approval: str
     parameters = prospect.parameter_texts()
     fields = _who(state)
     fields.update(fields_of(prospect.analysis))
-    fields["groups"] = sorted(state.who.groups)
+    if state.who.groups:
+        fields["groups"] = sorted(state.who.groups)
     fields["statement"] = prospect.statement
     fields["protocol"] = prospect.protocol
     fields["decision"] = decision_word(decision)

@@ -15,19 +15,24 @@ from proxy.sql.facts import Analysis, Facts, MaskPlan, SyntaxProblem
 def fields_of(analysis: Analysis) -> dict[str, object]:
     """Public fields only: names and normalised text, no value of the statement. PostgreSQL's words on a syntax error quote it."""
     statements = analysis.statements
-    return {
+    said: dict[str, object] = {
         "actions": actions(analysis),
         "relations": relations(analysis),
         "columns": sorted(set().union(*[f.columns for f in statements])),
         "functions": sorted(set().union(*[f.functions for f in statements])),
         "normalised": "; ".join([f.normalised for f in statements]),
         "statements": [_alone(statements[0])] if len(statements) == 1 else [_with_all(facts) for facts in statements],
-        "problem": analysis.problem,
-        "syntax_error": analysis.syntax is not None,
         "plan": analysis.plan.kind,
-        "plan_reason": analysis.plan.reason,
         "masked": list(analysis.plan.masked),
     }
+    # What is seldom there is left out otherwise: every field of an entry costs time before each statement.
+    if analysis.problem:
+        said["problem"] = analysis.problem
+    if analysis.syntax is not None:
+        said["syntax_error"] = True
+    if analysis.plan.reason:
+        said["plan_reason"] = analysis.plan.reason
+    return said
 
 
 def actions(analysis: Analysis) -> list[str]:
