@@ -4,8 +4,9 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+from controlplane import VERSION, command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
@@ -15,14 +16,18 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[2:]))
     try:
+        if command_line.only_explains(sys.argv[1:]):
+            command_line.stand_in(os.environ)
+        if sys.argv[1:] in (["version"], ["--version"]):
+            sys.exit(print(f"Tidegate {VERSION}"))
         if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
             import django
 
             django.setup()
-            from controlplane.command_line import overview
-
-            sys.exit(print(overview()))
+            sys.exit(print(command_line.overview()))
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as problem:
-        # An operator's mistake is answered in one line; a traceback would only hide it.
-        sys.exit(f"tidegate: {problem}")
+    except Exception as problem:
+        text = command_line.mistake(problem)
+        if not text:
+            raise
+        sys.exit(f"tidegate: {text}")

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "audit/tree.py": "tests/audit/test_sealing.py",
     # commands
     "approvals/management/commands/approvals.py": "tests/approvals/test_command.py",
+    "policies/simulation.py": "tests/policies/management/commands/test_simulate.py",
     "audit/management/commands/audit.py": "tests/audit/test_exporting.py",
     "controlplane/management/commands/stack.py": "tests/controlplane/stack/test_command.py",
     # whole stacks

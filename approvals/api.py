@@ -70,7 +70,7 @@ def _not_arrived() -> NotFound:
 @authentication_classes([WorkerAuthentication])
 @permission_classes([IsWorker])
 def claim(request: Request) -> Response:
-    """Use up an approval given for exactly this statement (200), or learn which request waits for one (409)."""
+    """Use up an approval given for exactly this statement (200), or learn which request waits for one or was rejected (409)."""
     found = services.claim(**_valid(ClaimSerializer, request))
     if found is None:
         raise _not_arrived()

@@ -81,7 +81,7 @@ def decide(request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, 
 
 
 def claim(*, binding: str, subject: str, connection: str) -> Standing | None:
-    """Use up an approval that was given for exactly this statement, or name the request that waits for one; else None."""
+    """Use up an approval that was given for exactly this statement, or name the request that waits for one, or a ticket's no; else None."""
     now = timezone.now()
     with transaction.atomic():
         # EXPIRED rows need no look here: they are filtered out by time whether or not the beat has been there.
@@ -90,8 +90,10 @@ def claim(*, binding: str, subject: str, connection: str) -> Standing | None:
         if approved is not None:
             _move(approved, State.CONSUMED, by=subject)
             return standing(approved)
-        waiting = covering.filter(state=State.PENDING).first()
-        return standing(waiting) if waiting else None
+        # Nobody waits for a ticket's answer: a no is told to whoever runs the statement again, for as long as a yes would have been good.
+        refused = covering.filter(state=State.REJECTED, workflow__hold="ticket")
+        found = covering.filter(state=State.PENDING).first() or refused.last()
+        return standing(found) if found else None
 
 
 def consume(request_id: uuid.UUID, *, binding: str) -> tuple[bool, Standing] | None:

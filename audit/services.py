@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -17,12 +19,13 @@ from django.utils import timezone
 from audit import extraction, ingestion
 from audit.ingestion import BatchRefused
 from audit.models import Boot, Entry
+from audit.querysets import EntryQuerySet
 from controlplane import VERSION
 from controlplane.models import Worker
 from proxy.ledger import entry as ledger
 
 CONTROL = "control"
-__all__ = ["BatchRefused", "ingest", "record"]
+__all__ = ["BatchRefused", "Statements", "ingest", "record", "statements"]
 
 
 @dataclass
@@ -116,3 +119,23 @@ def _boot_of(worker: Worker, boot_id: str) -> Boot | None:
         return None
     Boot.objects.bulk_create([Boot(id=pk, worker=str(worker.pk))], ignore_conflicts=True)
     return Boot.objects.select_for_update().filter(pk=pk, worker=str(worker.pk)).first()
+
+
+class Statements:
+    """Entries of ``statement.intended``, oldest first; however many they are, a few thousand are in memory."""
+
+    def __init__(self, found: EntryQuerySet) -> None:
+        self._found = found
+
+    def count(self) -> int:
+        return self._found.count()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(json.loads, self._found.order_by("time", "id").values_list("canonical", flat=True).iterator(chunk_size=2_000))
+
+
+def statements(*, since: datetime | None = None, until: datetime | None = None, subject: str = "", connection: str = "") -> Statements:
+    """What was recorded of agents' statements, for other apps to read."""
+    found = Entry.objects.statements().between(since, until)
+    wanted = {"subject": subject, "connection": connection}
+    return Statements(found.filter(**{name: value for name, value in wanted.items() if value}))

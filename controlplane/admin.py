@@ -355,7 +355,11 @@ class TokenForm(forms.Form):
 
 @admin.register(BundleVersion)
 class BundleVersionAdmin(ReadOnlyAdmin):
-    list_display = ("serial", "digest", "created_at", "created_by")
+    list_display = ("serial", "short_digest", "created_at", "created_by")
     list_filter = ("created_at",)
     search_fields = ("digest", "created_by")
     fields = ("serial", "digest", "created_at", "created_by", "payload")
+
+    @admin.display(description="Digest", ordering="digest")
+    def short_digest(self, version: BundleVersion) -> str:
+        return f"{version.digest[:12]}…"

@@ -32,7 +32,7 @@ def read_environment(process: Mapping[str, str] | None = None) -> dict[str, str]
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as problem:
         raise ImproperlyConfigured(
-            f"TIDEGATE_STACK_DIR: cannot read {path} ({problem.strerror}). Is a stack running in that directory?"
+            f"TIDEGATE_STACK_DIR: cannot read {path} ({problem.strerror}). It names the --dir of a stack that was started there."
         ) from None
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {**{name.strip(): value for name, value in pairs}, **given}
@@ -41,7 +41,9 @@ def read_environment(process: Mapping[str, str] | None = None) -> dict[str, str]
 def required(environment: Mapping[str, str], name: str, what: str) -> str:
     value = environment.get(name, "").strip()
     if not value:
-        raise ImproperlyConfigured(f"{name} is not set: {what}. (`manage.py stack` makes one; deployments set it in the environment.)")
+        raise ImproperlyConfigured(
+            f"{name} is not set: {what}. To act on a stack, set TIDEGATE_STACK_DIR to its directory; deployments set it in the environment."
+        )
     return value
 
 

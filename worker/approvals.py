@@ -3,7 +3,7 @@
 ::
 
     claim ──200──▶ consumed                      (approved before: this use of it is ours)
-      │──409──▶ open, follow that request        (asked before)
+      │──409──▶ open, follow that request        (asked before), or rejected (a ticket's no)
       └──404──▶ publish ──fails──▶ unavailable
                    └─▶ open ─▶ hint or 5 s ─▶ consume ─▶ consumed | rejected | expired | cancelled | no_approver
 
@@ -181,7 +181,7 @@ class Approvals:
             self._metrics.approvals_waiting.dec()
 
     async def _open(self, waiting: Waiting, request: Mapping[str, object]) -> _Standing | None:
-        """Answer ``consumed`` (then None) or ``open``. Raises: ControlError, OSError, TimeoutError."""
+        """Answer ``consumed`` or ``rejected`` (then None), or ``open``. Raises: ControlError, OSError, TimeoutError."""
         claimed = await self._claim(request)
         if claimed is None:
             waiting.request_id = str(uuid.uuid4())
@@ -194,6 +194,9 @@ class Approvals:
         if claimed.state == "CONSUMED":
             waiting.answer(ApprovalAnswered(claimed.id, "consumed", claimed.comment, claimed.url))
             return None
+        if claimed.state == "REJECTED":
+            waiting.answer(ApprovalAnswered(claimed.id, "rejected", claimed.comment, claimed.url))
+            return None
         waiting.opened = True
         waiting.answer(ApprovalAnswered(waiting.request_id, "open", url=claimed.url))
         return claimed
@@ -205,7 +208,7 @@ class Approvals:
                 return None
             case 200 | 409:
                 standing = decode(response, _Standing)
-                if standing.id and standing.state == ("CONSUMED" if response.status_code == 200 else "PENDING"):
+                if standing.id and standing.state in (("CONSUMED",) if response.status_code == 200 else ("PENDING", "REJECTED")):
                     return standing
         raise ControlError(f"HTTP {response.status_code} to a claim")
 

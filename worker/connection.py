@@ -387,7 +387,10 @@ class Conversation(asyncio.Protocol):
         """A side is read from while there is no reason against it."""
         before = self._is_held(side)
         (self._pauses.add if hold else self._pauses.discard)((side, why))
-        transport = self._client if side == CLIENT and self._client_open else self._link.transport if side == SERVER and self._link else None
+        if side == CLIENT:
+            transport = self._client if self._client_open else None
+        else:
+            transport = self._link.transport if self._link is not None else None
         if transport is not None and self._is_held(side) != before:
             (transport.pause_reading if hold else transport.resume_reading)()
 

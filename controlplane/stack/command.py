@@ -14,10 +14,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     argument = parser.add_argument
     argument("--dir", type=Path, required=True, metavar="DIR", help="everything of this stack is kept here")
     argument("--policy", type=Path, metavar="FILE", help="policy file to apply at the start")
-    argument("--control-port", type=int, default=0, metavar="N", help="of the web pages and the REST interface")
-    argument("--proxy-port", type=int, default=0, metavar="N", help="where agents connect; ports not given: the last ones, else free ones")
-    argument("--processes", type=int, default=1, metavar="N", help="proxy worker processes")
+    argument("--control-port", type=port, default=0, metavar="N", help="of the web pages and the REST interface")
+    argument("--proxy-port", type=port, default=0, metavar="N", help="where agents connect; ports not given: the last ones, else free ones")
+    argument("--processes", type=count, default=1, metavar="N", help="proxy worker processes")
     argument("--ready-file", type=Path, metavar="F", help="JSON written here when everything is ready, removed when it stops")
+
+
+def port(text: str) -> int:
+    return _whole_number(text, 0, 65_535)
+
+
+def count(text: str) -> int:
+    return _whole_number(text, 1, 1_000)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} to {most}")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
@@ -37,25 +51,20 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         return supervisor.run(options, say)
-    except (StartError, EngineMissing, AccountError, OSError) as problem:
+    except (StartError, EngineMissing, AccountError) as problem:
         text = str(problem)
+    except OSError as problem:
+        text = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
     except Exception as problem:
-        text = _mistake(problem)
+        from django.core.management import CommandError  # Django is loaded by now, if it ever is
+
+        from controlplane.command_line import mistake
+
+        text = str(problem) if isinstance(problem, CommandError) else mistake(problem)
         if not text:
             raise
     print(f"stack: {text}", file=sys.stderr)
     return 1
-
-
-def _mistake(problem: Exception) -> str:
-    """An operator's mistake in words, or nothing for a fault of ours, which deserves its traceback."""
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import CommandError
-    from django.db import OperationalError
-
-    if isinstance(problem, OperationalError):
-        return f"the control database does not answer as it should: {problem}"
-    return str(problem) if isinstance(problem, (CommandError, ImproperlyConfigured)) else ""
 
 
 def say(text: str) -> None:

@@ -175,7 +175,8 @@ class Supervisor:
             self.options.ready_file.unlink(missing_ok=True)
         for process in reversed(self.started):
             process.stop()
-        self.say("stopped")
+        if self.started:
+            self.say("stopped")
 
     def say(self, text: str) -> None:
         self._say(f"[{time.monotonic() - self._began:5.1f} s] {text}")
@@ -211,12 +212,16 @@ def run(options: Options, say: Callable[[str], None]) -> int:
     """Run a stack in the foreground until SIGTERM or Ctrl-C; the exit status."""
     if options.policy is not None and not options.policy.is_file():
         raise StartError(f"no policy file {options.policy}")
+    if options.control_port and options.control_port == options.proxy_port:
+        raise StartError(f"port {options.control_port} cannot be both the control plane's and the agents'")
     held = lock(options.directory)
     watch = Watch()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, request_stop)
     if options.ready_file is not None:
         options.ready_file.unlink(missing_ok=True)
+        if not os.access(options.ready_file.parent, os.W_OK | os.X_OK):
+            raise StartError(f"the ready file cannot be written: {options.ready_file.parent} is no directory that can be written to")
     supervisor = Supervisor(options, dict(os.environ), say)
     try:
         supervisor.start()

@@ -14,7 +14,7 @@ CONFIGURATION = """\
 bind {host}
 port {port}
 requirepass {password}
-dir {directory}
+dir "{directory}"
 daemonize no
 databases 16
 save ""
@@ -44,9 +44,10 @@ class Valkey:
         """Start the broker and return when it answers. Raises StartError with the end of its log."""
         self.directory.mkdir(parents=True, exist_ok=True)
         # In a file, since a password on the command line is for every user of the machine to read.
+        directory = str(self.directory).replace("\\", "\\\\").replace('"', '\\"')
         write_private(
             self._configuration,
-            CONFIGURATION.format(host=LOOPBACK, port=self.port, password=self.password, directory=self.directory),
+            CONFIGURATION.format(host=LOOPBACK, port=self.port, password=self.password, directory=directory),
         )
         self._process.start()
         self._process.wait_ready(self.answers, timeout)

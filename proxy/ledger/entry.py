@@ -35,8 +35,9 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "session.refused": _fields("client connection sqlstate reason", "user"),
     "session.closed": _fields("session statements reason"),
     "statement.intended": _fields(
-        "session statement subject issuer connection database client application run protocol actions relations columns functions"
-        " normalised decision decision_id reason rules would bundle catalog plan masked approval",
+        "session statement subject issuer groups connection database client application run protocol actions relations columns functions"
+        " normalised statements problem syntax_error decision decision_id reason rules would bundle catalog plan plan_reason masked"
+        " approval",
         "sql parameters",
     ),
     "statement.completed": _fields("statement session outcome tag rows bytes masked_cells sqlstate duration_us"),

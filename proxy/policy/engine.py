@@ -28,6 +28,7 @@ from proxy.sql.facts import Analysis, Facts
 
 __all__ = ["MaskSet", "Question", "admits", "decide", "masks_for", "stable_until"]
 
+_KEPT = frozenset({"prepare", "cursor"})  # statements that the server keeps, to be run later
 PLANS = frozenset({"none", "result", "scan"})  # the mask plans that can be carried out; any other word means no
 
 
@@ -44,6 +45,7 @@ class Question:
     client_ip: str
     now: float  # seconds since the epoch
     in_transaction: bool = False
+    clock: float | None = None  # what ``between`` looks at, where that is another moment than ``now``
 
 
 def admits(bundle: Bundle, subject: str, connection: str, now: float, groups: frozenset[str] = frozenset()) -> str:
@@ -75,14 +77,18 @@ def decide(question: Question) -> Decision:
     analysis = question.analysis
     case = _Case(question, connection, _situation(question))
     if analysis.syntax is not None and (connection.unanalyzable != "allow" or _masks_apply(case)):
-        return Deny(f"syntax error: {analysis.syntax.message}", sqlstate="42601")
+        return Deny("syntax error", sqlstate="42601")
     statements = analysis.statements
     if analysis.problem or analysis.syntax is not None or any(_is_unanalyzable(facts) for facts in statements):
         statements = (*(facts for facts in statements if not _is_unanalyzable(facts)), _unanalyzable(analysis))
     if not statements:
         return Allow("empty query")
     decisions = [_decide_one(case, facts) for facts in statements]
-    return _combine([*decisions, *_plan(analysis)], _would(case, statements))
+    decision = _combine([*decisions, *_plan(analysis)], _would(case, statements))
+    if isinstance(decision, RequireApproval) and any(not _KEPT.isdisjoint(facts.actions) for facts in statements):
+        reason = "what needs approval cannot be prepared or declared in SQL, since it could then run more than once"
+        return Deny(f"{decision.reason}; {reason}", "Send the statement itself.", decision.rules, decision.would, "TG003")
+    return decision
 
 
 def stable_until(bundle: Bundle, connection: str, now: float) -> float:
@@ -109,7 +115,7 @@ def _situation(question: Question) -> Situation:
         groups=question.bundle.groups_of(question.subject, question.groups),
         connection=question.connection,
         client_ip=question.client_ip,
-        now=question.now,
+        now=question.now if question.clock is None else question.clock,
         touches_masked=bool(analysis.plan.masked),
         multiple_statements=len(analysis.statements) > 1,
     )
@@ -229,7 +235,7 @@ def _is_unanalyzable(facts: Facts) -> bool:
 
 
 def _unanalyzable(analysis: Analysis) -> Facts:
-    syntax = f"syntax error: {analysis.syntax.message}" if analysis.syntax is not None else ""
+    syntax = "syntax error" if analysis.syntax is not None else ""  # the server's words would quote the statement
     problems = [analysis.problem, syntax, *(facts.problem for facts in analysis.statements if _is_unanalyzable(facts))]
     problem = "; ".join(dict.fromkeys(filter(None, problems))) or "its kind is not known"
     return Facts(action="unanalyzable", actions=frozenset({"unanalyzable"}), problem=problem)

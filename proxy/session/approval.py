@@ -11,10 +11,10 @@ from proxy.errors import Refusal
 from proxy.events import ApprovalAnswered
 from proxy.policy.bundle import Workflow
 from proxy.policy.decision import RequireApproval
-from proxy.session import records
 from proxy.session.gate import Prospect
 from proxy.session.prepared import SHOWN, Portal
 from proxy.session.state import State
+from proxy.sql import recorded
 
 
 @dataclass(slots=True, eq=False)
@@ -79,8 +79,8 @@ def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, obje
         "decision": prospect.decision_id,
         "sql": prospect.text,
         "parameters": [{"n": n + 1, "oid": portal.prepared.type_of(n) if portal else 0, "text": t} for n, t in enumerate(texts)],
-        "actions": records.actions(prospect.analysis),
-        "relations": records.relations(prospect.analysis),
+        "actions": recorded.actions(prospect.analysis),
+        "relations": recorded.relations(prospect.analysis),
         "reason": decision.reason,
         "rules": list(decision.rules),
         "masked": list(prospect.analysis.plan.masked),

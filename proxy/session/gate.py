@@ -11,7 +11,7 @@ from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy import engine
 from proxy.policy.bundle import Bundle, Connection
-from proxy.policy.decision import Decision, Deny, RequireApproval
+from proxy.policy.decision import Decision, Deny
 from proxy.policy.engine import MaskSet, Question
 from proxy.session.names import Names, codec, given_back_within, need_names
 from proxy.session.prepared import AnalysisKey, Portal
@@ -142,11 +142,7 @@ class Gate:
         question = Question(
             context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction
         )
-        decision = engine.decide(question)
-        if isinstance(decision, RequireApproval) and any("prepare" in f.actions or "cursor" in f.actions for f in analysis.statements):
-            reason = "what needs approval cannot be prepared or declared in SQL, since it could then run more than once"
-            return Deny(f"{decision.reason}; {reason}", "Send the statement itself.", decision.rules, decision.would, "TG003")
-        return decision
+        return engine.decide(question)
 
     def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
         statements = analysis.statements

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
 from proxy.session.state import State
-from proxy.sql.facts import Analysis
+from proxy.sql.recorded import fields_of
 
 Fields = dict[str, object]
 
@@ -37,7 +37,9 @@ def session_closed(state: State, reason: str) -> Fields:
 def intended(state: State, prospect: Prospect, decision: Decision, approval: str = "") -> Fields:
     parameters = prospect.parameter_texts()
     fields = _who(state)
-    fields.update(_facts(prospect.analysis))
+    fields.update(fields_of(prospect.analysis))
+    if state.who.groups:
+        fields["groups"] = sorted(state.who.groups)
     fields["statement"] = prospect.statement
     fields["protocol"] = prospect.protocol
     fields["decision"] = decision_word(decision)
@@ -120,24 +122,3 @@ def _who(state: State) -> Fields:
         "application": state.application,
         "run": state.run,
     }
-
-
-def _facts(analysis: Analysis) -> Fields:
-    statements = analysis.statements
-    return {
-        "actions": actions(analysis),
-        "relations": relations(analysis),
-        "columns": sorted(set().union(*[f.columns for f in statements])),
-        "functions": sorted(set().union(*[f.functions for f in statements])),
-        "normalised": "; ".join([f.normalised for f in statements]),
-        "plan": analysis.plan.kind,
-        "masked": list(analysis.plan.masked),
-    }
-
-
-def actions(analysis: Analysis) -> list[str]:
-    return sorted(set().union(*[f.actions for f in analysis.statements]))
-
-
-def relations(analysis: Analysis) -> list[str]:
-    return sorted(set().union(*[f.reads | f.writes for f in analysis.statements]))

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from approvals import approvers, services
-from approvals.models import ApprovalRequest, Delivery, Vote
+from approvals.models import ApprovalRequest, Delivery, Vote, Workflow
 from approvals.payload import PayloadError
 from approvals.states import State
 from audit.models import Entry
@@ -214,6 +214,16 @@ def test_a_claim_names_what_waits(ask):
     found = services.claim(**STATEMENT)
     assert (found.id, found.state) == (str(request.pk), State.PENDING)
     assert found.url.endswith(f"/approvals/{request.pk}/")
+
+
+def test_the_no_to_a_ticket_is_told_until_the_request_is_over(ask, dana, workflow, monkeypatch):
+    request = services.decide(ask(), actor=dana, approve=False, comment="not today")
+    assert services.claim(**STATEMENT) is None, "whoever waited has heard it"
+    Workflow.objects.filter(pk=workflow.pk).update(hold="ticket")
+    found = services.claim(**STATEMENT)
+    assert (found.id, found.state, found.comment) == (str(request.pk), State.REJECTED, "not today")
+    monkeypatch.setattr(services.timezone, "now", lambda: request.expires_at)
+    assert services.claim(**STATEMENT) is None
 
 
 def test_an_approval_is_consumed_once(ask, dana):

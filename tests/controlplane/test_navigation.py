@@ -20,6 +20,10 @@ def test_the_place_where_one_is_is_marked(auditor: Client) -> None:
     assert marked == ["Audit"]
 
 
+def test_admins_find_the_audit_that_they_may_read(admin: Client) -> None:
+    assert [link.name for link in admin.get("/").context["navigation"]] == ["Audit", "Administration", "API"]
+
+
 def test_strangers_are_led_nowhere() -> None:
     request = RequestFactory().get("/")
     request.user = AnonymousUser()

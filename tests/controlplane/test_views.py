@@ -27,7 +27,7 @@ def test_the_start_page_leads_by_role(admin: Client, auditor: Client, approver: 
     def places(client: Client) -> set[str]:
         return {card.name for card in client.get("/").context["cards"]}
 
-    assert places(admin) == {"Administration", "API"}
+    assert places(admin) == {"Administration", "Audit", "API"}
     assert places(auditor) == {"Audit", "API"}
     assert places(approver) == {"Approvals"}
     nobody = client_of(User.objects.create(username="new"))

@@ -71,6 +71,15 @@ def test_a_ticket_is_refused_at_once_and_runs_once_after_approval(stack: Stack, 
     assert writer.refusal(statement, parameters).sqlstate == "TG001", "an approval is used once"
 
 
+def test_the_no_to_a_ticket_reaches_the_agent_that_asks_again(stack: Stack, writer: Agent, target: Target) -> None:
+    statement, parameters = "UPDATE crm.orders SET total = %s WHERE id = %s", (3, 505)
+    mailbox = stack.mailbox()
+    assert writer.refusal(statement, parameters).sqlstate == "TG001"
+    with Approver(link_in(mailbox.next("dana@example.com", "UPDATE crm.orders"))) as approver:
+        approver.answer("reject")
+    assert writer.refusal(statement, parameters).sqlstate == "TG002"
+
+
 def test_an_agent_that_gives_up_withdraws_its_request(stack: Stack, writer: Agent, target: Target) -> None:
     running, message = held(stack, writer, 504)
     running.connection.cancel_safe()

@@ -170,6 +170,18 @@ def test_an_approval_given_before_is_claimed_without_asking_anew(
     assert control_plane.called("approvals/claim")[0].json == {name: REQUEST[name] for name in ("binding", "subject", "connection")}
 
 
+def test_the_no_to_a_ticket_is_told_without_asking_anew(control_plane: ControlPlane, me: Identity, broker: str, queue: redis.Redis) -> None:
+    Desk(control_plane)
+    control_plane.on("POST", "approvals/claim", Reply(409, {"id": "r1", "state": "REJECTED", "comment": "not today", "url": URL}))
+
+    async def work(found: Approvals, answers: asyncio.Queue[ApprovalAnswered]) -> None:
+        found.request(REQUEST, None, answers.put_nowait)
+        assert await answers.get() == ApprovalAnswered("r1", "rejected", "not today", URL)
+
+    asking(control_plane, me, broker, work)
+    assert queue.llen("celery") == 0
+
+
 def test_a_request_that_stands_already_is_followed(control_plane: ControlPlane, me: Identity, broker: str, queue: redis.Redis) -> None:
     desk = Desk(control_plane)
     desk.state = "APPROVED"

@@ -9,7 +9,6 @@ import pytest
 import uvloop
 
 from proxy.policy.payload import Connection, Tls
-from tests.worker.control_plane import until
 from worker import upstream
 from worker.upstream import UpstreamError, cancel, connect
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,8 @@ from django.utils import timezone
 
 from audit import exporting, gaps
 from audit.sealing import verifier_key
+from controlplane.command_line import moment
 from proxy.ledger.verify import VerificationError, read_key, verify_export
-
-
-def moment(text: str) -> datetime:
-    """An ISO 8601 date or time; without a zone it is UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is no ISO 8601 time, such as 2026-03-01T09:00:00+01:00") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
@@ -32,8 +23,8 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True)
         export = verbs.add_parser("export", help="write a signed export")
         export.add_argument("-o", "--output", required=True, metavar="FILE", help="the archive to write")
-        export.add_argument("--since", type=moment, help="entries made at or after this time (ISO 8601)")
-        export.add_argument("--until", type=moment, help="entries made before this time")
+        export.add_argument("--since", help="entries made at or after this time: ISO 8601, or 7d for the last seven days")
+        export.add_argument("--until", help="entries made before this time")
         for name in ("subject", "connection", "session"):
             export.add_argument(f"--{name}", default="", help=f"only what belongs to this {name}")
         verify = verbs.add_parser("verify", help="check an export; exit code 1 if anything in it does not hold")
@@ -47,6 +38,7 @@ class Command(BaseCommand):
 
     def _export(self, options: dict[str, Any]) -> None:
         selection = {name: options[name] for name in exporting.FILTERS if options[name]}
+        selection |= {name: moment(selection[name], ago=True) for name in ("since", "until") if name in selection}
         try:
             made = exporting.export_to(options["output"], selection=selection, actor="command line", progress=self._say)
         except exporting.LedgerDamaged as error:

@@ -29,6 +29,26 @@ def test_the_directory_is_asked_for() -> None:
     assert "--dir" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--proxy-port", "99999"), "'99999' is not a whole number from 0 to 65535"),
+        (("--control-port", "-1"), "'-1' is not"),
+        (("--processes", "0"), "'0' is not a whole number from 1"),
+        (("--control-port", "6001", "--proxy-port", "6001"), "port 6001 cannot be both"),
+        (("--ready-file", "/nowhere/ready.json"), "/nowhere is no directory"),
+        (("--ready-file", "/"), "/: Is a directory"),
+        (("--dir", "/proc/nowhere"), "/proc/nowhere: No such file or directory"),
+        (("--dir", __file__), f"{__file__}: File exists"),
+    ],
+)
+def test_wrong_arguments_are_one_line_before_anything_starts(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    result = stack("--dir", str(tmp_path), *arguments)
+    assert result.returncode != 0
+    assert says in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "control-database").exists()
+
+
 @pytest.mark.parametrize("bindir", ["/nowhere", "/usr/share"])
 def test_missing_engine_programs_are_one_line(tmp_path: Path, bindir: str) -> None:
     result = stack("--dir", str(tmp_path), TIDEGATE_PG_BINDIR=bindir)

@@ -12,7 +12,7 @@ from controlplane.stack.valkey import Valkey
 
 @pytest.fixture
 def broker(tmp_path: Path):
-    made = Valkey(tmp_path / "broker", password="a-password")
+    made = Valkey(tmp_path / 'a "broker" of\\ours', password="a-password")
     made.start()
     yield made
     made.stop()

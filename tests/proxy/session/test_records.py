@@ -1,5 +1,7 @@
 """The fields of records are those of docs/contracts.md §5, and of the ledger's classes."""
 
+from dataclasses import replace
+
 from proxy import events as ev
 from proxy.session.records import run_in
 from proxy.wire.backend import CommandComplete
@@ -10,7 +12,7 @@ from tests.proxy.session.playbook import IDLE, Playbook
 INTENDED = {
     "session", "statement", "subject", "issuer", "connection", "database", "client", "application", "run", "protocol", "actions",
     "relations", "columns", "functions", "normalised", "decision", "decision_id", "reason", "rules", "would", "bundle", "catalog", "plan",
-    "masked", "approval", "sql", "parameters",
+    "masked", "approval", "sql", "parameters", "statements",
 }  # fmt: skip
 COMPLETED = {"statement", "session", "outcome", "tag", "rows", "bytes", "masked_cells", "sqlstate", "duration_us"}
 
@@ -28,6 +30,14 @@ def test_intended_and_completed() -> None:
     assert intended["subject"] == "bot"
     assert intended["statement"] == completed["statement"]
     assert (completed["rows"], completed["duration_us"], completed["outcome"]) == (3, 250_000, "ok")
+
+
+def test_what_a_token_added_is_recorded() -> None:
+    book = Playbook(analyses={"q": one("select")}).sign_in()
+    state = book.session._state
+    state.identity = replace(state.who, groups=frozenset({"b", "a"}))
+    book.client(Query(b"q"))
+    assert book.records("statement.intended")[0]["groups"] == ["a", "b"]
 
 
 def test_sessions() -> None:
