@@ -56,7 +56,10 @@ class Upstream:
         if kind == backend.ERROR_RESPONSE:
             raise self._refused(ErrorFields.decode(body))
         if kind == backend.NOTICE_RESPONSE:
-            return  # it speaks to the gateway's login, not to the client's
+            # Before that, it speaks to the gateway's login; what a login trigger says may hold anything.
+            if self._authenticated and not state.bundle().masking_on(state.connection):
+                state.outbox.client.add(message)
+            return
         if kind == backend.NEGOTIATE_PROTOCOL_VERSION and NegotiateProtocolVersion.decode(body) == NegotiateProtocolVersion(PROTOCOL_3_0):
             return  # it agrees to what was asked for
         if kind == backend.AUTHENTICATION and not self._authenticated:

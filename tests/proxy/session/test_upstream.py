@@ -9,7 +9,7 @@ from proxy.wire.backend import Authentication, BackendKeyData, ErrorFields, Para
 from proxy.wire.frontend import Query, SASLInitialResponse, StartupMessage, decode_startup
 from proxy.wire.md5 import md5_password
 from proxy.wire.scram import MECHANISM, MECHANISM_PLUS, BindingError, ScramServer, Verifier, derive
-from tests.proxy.session.example import bundle
+from tests.proxy.session.example import MASKED, bundle
 from tests.proxy.session.playbook import IDLE, Playbook, error, prove
 
 OK = Authentication(backend.AUTH_OK)
@@ -39,6 +39,14 @@ def test_trust() -> None:
     assert BackendKeyData(77, key.secret).encode() in book.sent(fx.SendToClient)
     [record] = book.records("session.opened")
     assert (record["subject"], record["connection"], record["database"], record["run"]) == ("bot", "crm", "crm_db", "r-7")
+
+
+def test_notices_about_the_session_reach_the_client_and_those_about_the_login_do_not() -> None:
+    notice = ErrorFields({"S": b"WARNING", "C": b"01000", "M": b"collation version mismatch"}).encode(b"N")
+    book = opened()
+    assert book.server(notice) == []
+    assert book.server(OK, notice) == ["client NoticeResponse"]
+    assert opened(**MASKED).server(OK, notice) == []
 
 
 def test_the_connections_statement_timeout_wins() -> None:
