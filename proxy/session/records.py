@@ -7,16 +7,19 @@ only if it is refused, since it runs nothing.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
+from proxy.session.prepared import SHOWN
 from proxy.session.state import State
 from proxy.sql.recorded import fields_of
 
 Fields = dict[str, object]
+WHOLE = 16 << 20  # characters of a text that is recorded as it is
 
 
 def session_opened(state: State) -> Fields:
@@ -51,9 +54,18 @@ def intended(state: State, prospect: Prospect, decision: Decision, approval: str
     fields["catalog"] = prospect.context.catalog_digest
     fields["approval"] = approval
     fields["run"] = state.run or run_in(prospect.text)
-    fields["sql"] = prospect.text
+    fields["sql"] = _recorded(prospect.text)
     fields["parameters"] = parameters
     return fields
+
+
+def _recorded(text: str) -> str:
+    """A text as the record has it: longer ones, which only run where every statement is allowed, by their beginning and digest."""
+    if len(text) <= WHOLE:
+        return text
+    whole, beginning = text.encode("utf-8", "surrogatepass"), text[:SHOWN]
+    left = len(whole) - len(beginning.encode("utf-8", "surrogatepass"))
+    return f"{beginning}…(+{left} bytes, sha256 {hashlib.sha256(whole).hexdigest()})"
 
 
 def run_in(text: str) -> str:

@@ -140,6 +140,9 @@ class Relay:
         if isinstance(text, Refusal):
             then(text)
             return
+        if len(text) > records.WHOLE:
+            self._analysed(sql, Examined(text, Analysis(problem="it is too long"), context), then, tried)
+            return
         request = self.gate.request(text, context)
         analysis = self.state.environment.analyses.get(request.key)
         if analysis is None:

@@ -14,17 +14,17 @@ from proxy.session.gate import Prospect, forwarded_text
 from proxy.session.names import need_names
 from proxy.session.pending import Expected, Kind, Undo
 from proxy.session.prepared import Portal, Prepared
+from proxy.session.records import WHOLE
 from proxy.session.relay import Examined, Relay
 from proxy.session.state import EndSession
 from proxy.sql.facts import Analysis, Facts
 from proxy.wire import framing, frontend
 from proxy.wire.codec import MalformedError
-from proxy.wire.framing import FrameReader
 from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
 Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
 
-STATEMENT_LIMIT = 16 << 20  # bytes of a message whose text is recorded whole
+_UNREAD_LIMIT = 256 << 20  # bytes of a text that nobody reads: where every statement is allowed
 
 
 def pump(relay: Relay) -> None:
@@ -34,7 +34,7 @@ def pump(relay: Relay) -> None:
         kind = reader.next()
         if kind == framing.INCOMPLETE:
             if reader.peek() != frontend.COPY_DATA or relay.skipping:
-                if not _is_too_long(reader):
+                if reader.peek() == frontend.BIND or reader.size() <= _longest(relay):
                     return
                 relay.dropping = reader.peek()
             # The data of a COPY is passed on as it comes, and so is what nobody will read thrown away.
@@ -67,9 +67,9 @@ def pump(relay: Relay) -> None:
     relay.holder.check_queue(relay)
 
 
-def _is_too_long(reader: FrameReader) -> bool:
-    """Whether the message that is coming in must not be kept: its text is longer than can be recorded."""
-    return reader.size() > STATEMENT_LIMIT and reader.peek() != frontend.BIND
+def _longest(relay: Relay) -> int:
+    """How many bytes of a message are kept until it is complete. A text that decides something is recorded whole."""
+    return WHOLE if relay.gate.context().reading_matters else _UNREAD_LIMIT
 
 
 def _dropped(relay: Relay) -> None:
@@ -79,7 +79,7 @@ def _dropped(relay: Relay) -> None:
         return
     if kind not in (frontend.QUERY, frontend.PARSE, frontend.FUNCTION_CALL):
         raise EndSession("malformed message", errors.protocol_violation("invalid message length"))
-    reason = f"a statement longer than {STATEMENT_LIMIT} bytes cannot be recorded, so it was not run"
+    reason = f"a statement longer than {_longest(relay)} bytes cannot be recorded, so it was not run"
     refusal = Refusal("54000", reason, hint="Send values as parameters, or by COPY.")
     relay.deny_unseen(b"(too long to be recorded)", refusal, "extended" if kind == frontend.PARSE else "simple")
 

@@ -16,6 +16,7 @@ from tests.worker.gateway import Gateway, bundle, secrets
 
 LARGE = 200 << 20
 BOUND = 32 << 20  # bytes by which a worker process may grow
+NO_DROP = {"name": "no drop", "when": {"actions": ["drop"]}, "then": "deny", "workflow": None, "message": None, "shadow": False}
 
 
 @pytest.fixture
@@ -108,7 +109,18 @@ def test_a_large_parameter_is_recorded_by_its_beginning_and_digest(gateway: Gate
     assert recorded.endswith(f"(+{len(value) - 65_536} bytes, sha256 {hashlib.sha256(value.encode()).hexdigest()})")
 
 
-def test_a_text_too_long_to_be_recorded_is_refused_and_nothing_else_suffers(gateway: Gateway) -> None:
+def test_a_text_that_nobody_reads_may_be_long_and_is_recorded_by_its_beginning_and_digest(gateway: Gateway) -> None:
+    text = "SELECT length('" + "t" * (50 << 20) + "')"
+    with psycopg.connect(gateway.dsn(), autocommit=True) as connection:
+        assert connection.execute(text).fetchone() == (50 << 20,)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    gateway.until(lambda: any(sql.endswith(f"(+{len(text) - 65_536} bytes, sha256 {digest})") for sql in gateway.statements()))
+
+
+def test_a_text_too_long_to_be_recorded_is_refused_and_nothing_else_suffers(gateway: Gateway, target15: Target) -> None:
+    """Where a rule reads what is sent."""
+    gateway.plane.publish(bundle(target15, 2, rules=[NO_DROP]), secrets(target15))
+    gateway.until(lambda: gateway.metric("tidegate_bundle_serial") == 2)
     with psycopg.connect(gateway.dsn(), autocommit=True) as connection:
         growth = Growth(gateway)
         for parameters in (None, (1,)):  # in a Query, and in a Parse
