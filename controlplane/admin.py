@@ -27,6 +27,7 @@ from controlplane.admin_base import (
     Checkboxes,
     PasswordInput,
     ReadOnlyAdmin,
+    SecretTextarea,
     Select,
     ServiceForm,
     ServiceModelAdmin,
@@ -213,6 +214,12 @@ class ConnectionForm(ServiceForm):
         widget=PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Kept encrypted, given to enrolled workers only. Empty: stays as it is.",
     )
+    tls_client_key = forms.CharField(
+        label="Client certificate's key",
+        required=False,
+        widget=SecretTextarea,
+        help_text="PEM without passphrase. Kept encrypted, given to enrolled workers only. Empty: stays as it is.",
+    )
 
 
 @admin.register(Connection)
@@ -220,7 +227,7 @@ class ConnectionAdmin(ServiceModelAdmin):
     form = ConnectionForm
     fieldsets = (
         (None, {"fields": ("name", "host", "port", "dbname", "databases")}),
-        ("Sign-in at the target", {"fields": ("user", "password", "tls_mode", "tls_ca")}),
+        ("Sign-in at the target", {"fields": ("user", "password", "tls_mode", "tls_ca", "tls_client_cert", "tls_client_key")}),
         (
             "Where no rule speaks",
             {
@@ -241,8 +248,8 @@ class ConnectionAdmin(ServiceModelAdmin):
 
     def after_links(self, obj: Connection, form: Any, request: HttpRequest) -> None:
         services.ensure_credential(obj)
-        if form.cleaned_data.get("password"):
-            services.set_password(obj, password=form.cleaned_data["password"], actor=request.user, publish=False)
+        given = {"password": form.cleaned_data["password"] or None, "client_key": form.cleaned_data["tls_client_key"] or None}
+        services.keep_secrets(obj, **given, actor=request.user, publish=False)
 
 
 @admin.register(Grant)

@@ -21,6 +21,7 @@ PlainModelAdmin: Any
 Checkboxes: Any
 PasswordInput: Any
 Select: Any
+Textarea: Any
 TextInput: Any
 AdminPasswordChangeForm: Any
 UserChangeForm: Any
@@ -33,6 +34,7 @@ if apps.is_installed("unfold"):
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
     from unfold.widgets import UnfoldAdminSelectWidget as Select
+    from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 else:
     from django.contrib.admin import AdminSite as BaseAdminSite
@@ -40,7 +42,7 @@ else:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
     from django.contrib.auth.forms import AdminUserCreationForm as UserCreationForm
     from django.forms import CheckboxSelectMultiple as Checkboxes
-    from django.forms import PasswordInput, Select, TextInput
+    from django.forms import PasswordInput, Select, Textarea, TextInput
 
 __all__ = [
     "AdminPasswordChangeForm",
@@ -49,6 +51,7 @@ __all__ = [
     "PasswordInput",
     "PlainModelAdmin",
     "ReadOnlyAdmin",
+    "SecretTextarea",
     "Select",
     "ServiceForm",
     "ServiceModelAdmin",
@@ -57,6 +60,13 @@ __all__ = [
     "UserCreationForm",
     "show_secret",
 ]
+
+
+class SecretTextarea(Textarea):  # type: ignore[misc]
+    """For secrets of several lines; like a password, what was typed never comes back with the page."""
+
+    def format_value(self, value: Any) -> None:
+        return None
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -258,6 +258,12 @@ class Connection(models.Model):
         validators=[validators.certificate_bundle],
         help_text="PEM certificates; empty: the worker's system store.",
     )
+    tls_client_cert = models.TextField(
+        "client certificate",
+        blank=True,
+        validators=[validators.certificate_bundle],
+        help_text="PEM; what Tidegate shows a target that asks for a certificate. Authorities in between may follow it.",
+    )
     default = models.CharField(max_length=5, choices=DEFAULTS, default="deny", help_text="What happens where no grant or rule speaks.")
     unanalyzable = models.CharField(max_length=7, choices=OUTCOMES, default="deny", help_text="Statements that cannot be understood.")
     unanalyzable_workflow = models.ForeignKey(
@@ -311,14 +317,17 @@ class Connection(models.Model):
         for field, workflow in (("unanalyzable", "unanalyzable_workflow"), ("opaque_functions", "opaque_workflow")):
             if (getattr(self, field) == "approve") != bool(getattr(self, f"{workflow}_id")):
                 raise ValidationError({workflow: "Name a workflow exactly where approval is asked for."})
+        if self.tls_client_cert and self.tls_mode == "disable":
+            raise ValidationError({"tls_client_cert": "Without TLS no certificate is shown."})
 
 
 class Credential(models.Model):
-    """The target's password and the key of ``hash`` masks, both encrypted with a key that is not in this database."""
+    """The target's password, the key of its client certificate and that of ``hash`` masks, encrypted with a key that is kept elsewhere."""
 
     connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="credential")
     version = models.PositiveIntegerField(default=1)
     password = models.BinaryField(editable=False)
+    client_key = models.BinaryField(editable=False, default=b"")
     hash_key = models.BinaryField(editable=False)
     changed_at = models.DateTimeField(auto_now=True)
 

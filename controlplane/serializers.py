@@ -146,6 +146,9 @@ class NewApiKeySerializer(ApiKeySerializer):
 
 class ConnectionSerializer(ServiceSerializer):
     password = serializers.CharField(write_only=True, required=False, allow_blank=True, help_text="Kept encrypted; never given back.")
+    tls_client_key = serializers.CharField(
+        write_only=True, required=False, help_text="PEM without passphrase; kept encrypted, never given back."
+    )
     credential_version = serializers.IntegerField(source="credential.version", read_only=True)
     unanalyzable_workflow = WorkflowField(required=False, allow_null=True)
     opaque_workflow = WorkflowField(required=False, allow_null=True)
@@ -155,11 +158,10 @@ class ConnectionSerializer(ServiceSerializer):
         exclude = ()
 
     def _save(self, instance: Connection, values: dict[str, Any]) -> Connection:
-        password = values.pop("password", None)
+        password, client_key = values.pop("password", None), values.pop("tls_client_key", None)
         with transaction.atomic():
             saved: Connection = super()._save(instance, values)
-            if password is not None:
-                services.set_password(saved, password=password, actor=self.actor)
+            services.keep_secrets(saved, password=password, client_key=client_key, actor=self.actor)
             saved.credential.refresh_from_db()
         return saved
 

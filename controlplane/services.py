@@ -23,7 +23,7 @@ from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from controlplane import api_keys, crypto
+from controlplane import api_keys, crypto, validators
 from controlplane.models import ApiKey, BundleVersion, Connection, Credential, Subject, User
 from controlplane.snapshots import snapshot
 from proxy.policy.bundle import Bundle, BundleError
@@ -145,24 +145,69 @@ def set_password(connection: Connection, *, password: str, actor: Actor, publish
     if "\0" in password:
         raise ValidationError({"password": "PostgreSQL passwords hold no NUL character."})
     with transaction.atomic():
-        credential = Credential.objects.select_for_update().get(connection=connection)
-        if crypto.decrypt(credential.password) == password.encode():
-            return False
-        before = {"credential_version": credential.version}
-        credential.password, credential.version = crypto.encrypt(password.encode()), credential.version + 1
-        credential.save()
-        _record("change", connection, str(connection), actor, before, {"credential_version": credential.version})
+        changed = _keep(connection, "password", password, actor)
+        if changed and publish:
+            publish_bundle(actor=actor)
+    return changed
+
+
+def keep_secrets(
+    connection: Connection, *, password: str | None = None, client_key: str | None = None, actor: Actor, publish: bool = True
+) -> None:
+    """Keep what a connection signs in with, encrypted; None stays as it is, but no key stays without its certificate.
+
+    Raises ValidationError, also where the connection's client certificate and its key do not fit together.
+    """
+    with transaction.atomic():
+        if password is not None:
+            set_password(connection, password=password, actor=actor, publish=False)
+        _keep(connection, "client_key", _client_key(connection, client_key), actor)
         if publish:
             publish_bundle(actor=actor)
+
+
+def kept_secret(credential: Credential, name: str) -> str:
+    """``password`` or ``client_key``; empty where none is kept."""
+    stored = getattr(credential, name)
+    return crypto.decrypt(stored).decode() if stored else ""
+
+
+def _client_key(connection: Connection, given: str | None) -> str:
+    """The key to keep: the one given, else the one kept, if it is that of the client certificate."""
+    if not connection.tls_client_cert:
+        if given:
+            raise ValidationError({"tls_client_key": "A client certificate's key is given together with the certificate."})
+        return ""
+    key = kept_secret(Credential.objects.get(connection=connection), "client_key") if given is None else given.strip()
+    if not key:
+        raise ValidationError({"tls_client_key": "The client certificate needs its private key."})
+    try:
+        validators.key_of_certificate(key, connection.tls_client_cert)
+    except ValidationError as problem:
+        raise ValidationError({"tls_client_key": problem.messages}) from None
+    return key
+
+
+def _keep(connection: Connection, name: str, secret: str, actor: Actor) -> bool:
+    """Keep a secret as a new version of the credential. False when it is the one already kept."""
+    credential = Credential.objects.select_for_update().get(connection=connection)
+    if kept_secret(credential, name) == secret:
+        return False
+    before = {"credential_version": credential.version}
+    setattr(credential, name, crypto.encrypt(secret.encode()) if secret else b"")
+    credential.version += 1
+    credential.save()
+    _record("change", connection, str(connection), actor, before, {"credential_version": credential.version})
     return True
 
 
 def connection_secrets() -> dict[str, Any]:
-    """What is sealed to each worker: passwords and hash keys by connection (docs/contracts.md §1)."""
+    """What is sealed to each worker: passwords and keys by connection (docs/contracts.md §1)."""
     return {
         "connections": {
             item.connection.name: {
-                "password": crypto.decrypt(item.password).decode(),
+                "password": kept_secret(item, "password"),
+                "client_key": kept_secret(item, "client_key") or None,
                 "hash_key": base64.b64encode(crypto.decrypt(item.hash_key)).decode(),
             }
             for item in Credential.objects.select_related("connection")

@@ -6,6 +6,8 @@ import ipaddress
 import re
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
@@ -71,7 +73,21 @@ def uri(value: str) -> None:
 def certificate_bundle(value: str) -> None:
     if not value:
         return
+    if "PRIVATE KEY" in value:
+        raise ValidationError("There is a private key in this; give the certificates alone: everybody who reads the policy sees them.")
     try:
         x509.load_pem_x509_certificates(value.encode())
     except ValueError:
         raise ValidationError("This is no PEM certificate (-----BEGIN CERTIFICATE-----).") from None
+
+
+def key_of_certificate(key: str, certificate: str) -> None:
+    """``key`` must be that of the first certificate, which is the owner's."""
+    try:
+        public = load_pem_private_key(key.encode(), password=None).public_key()
+    except TypeError:
+        raise ValidationError("The client certificate's key is encrypted with a passphrase; give it without one.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValidationError("The client certificate's key is no private key in PEM (-----BEGIN PRIVATE KEY-----).") from None
+    if public != x509.load_pem_x509_certificates(certificate.encode())[0].public_key():
+        raise ValidationError("The client certificate and its key do not fit together.")

@@ -135,7 +135,7 @@ def _connection(item: Connection) -> dict[str, Any]:
         "databases": item.databases,
         "user": item.user,
         "credential_version": item.credential.version,
-        "tls": {"mode": item.tls_mode, "ca": item.tls_ca or None},
+        "tls": {"mode": item.tls_mode, "ca": item.tls_ca or None, "client_cert": item.tls_client_cert or None},
         "default": item.default,
         "unanalyzable": {"approve": item.unanalyzable_workflow.name} if item.unanalyzable_workflow else item.unanalyzable,
         "opaque_functions": {"approve": item.opaque_workflow.name} if item.opaque_workflow else item.opaque_functions,

@@ -76,7 +76,9 @@ class ServerData:
 
 @dataclass(frozen=True, slots=True)
 class ServerGone:
-    """The server closed the upstream connection or it broke."""
+    """The server closed the upstream connection or it broke; ``alert``: what TLS said of it, in brackets, or nothing."""
+
+    alert: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import tempfile
 from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -21,6 +21,7 @@ from proxy.sql.catalog import QUERIES, Catalog
 from worker.analysis_messages import Rows
 from worker.analysis_pool import AnalysisPool
 from worker.log import logger
+from worker.memory_file import in_memory
 
 REFRESH_SECONDS = 60.0
 _CONNECT_SECONDS = 5
@@ -76,7 +77,7 @@ class Catalogs:
             connection = bundle.connection(place[0]) if bundle else None
             if bundle is None or connection is None:
                 return
-            rows = await _query(connection, bundle.password(connection.name), place[1])
+            rows = await _query(connection, bundle.password(connection.name), place[1], bundle.client_key(connection.name))
             catalog = await asyncio.to_thread(Catalog.load, rows)  # indexing thousands of columns takes a while
             if self._bundle is not None and _same_target(connection, self._bundle.connection(place[0])):
                 self._rows[catalog.digest] = rows
@@ -93,12 +94,12 @@ class Catalogs:
         self._pool.hold_catalogs(self._rows)
 
 
-async def _query(connection: Connection, password: str, database: str) -> Rows:
-    with _ca_file(connection) as authority:
+async def _query(connection: Connection, password: str, database: str, client_key: str | None = None) -> Rows:
+    with _files(connection, client_key) as files:
         async with asyncio.timeout(_CONNECT_SECONDS + len(QUERIES) * _STATEMENT_MS / 1000):
             session = await psycopg.AsyncConnection.connect(
                 host=connection.host, port=connection.port, dbname=database, user=connection.user, password=password,
-                sslmode=connection.tls.mode, sslrootcert=authority, gssencmode="disable", connect_timeout=_CONNECT_SECONDS,
+                sslmode=connection.tls.mode, **files, gssencmode="disable", connect_timeout=_CONNECT_SECONDS,
                 application_name="tidegate-catalog", client_encoding="UTF8", autocommit=True,
                 options=f"-c default_transaction_read_only=on -c statement_timeout={_STATEMENT_MS}",
             )  # fmt: skip
@@ -126,17 +127,16 @@ def _texts(result: PGresult) -> list[list[str | None]]:
 
 
 @contextlib.contextmanager
-def _ca_file(connection: Connection) -> Iterator[str | None]:
-    """Where libpq finds the authorities: the connection's own, else the system's."""
-    if connection.tls.mode not in ("verify-ca", "verify-full"):
-        yield None
-    elif connection.tls.ca is None:
-        yield ssl.get_default_verify_paths().cafile
-    else:
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(connection.tls.ca)
-            file.flush()
-            yield file.name
+def _files(connection: Connection, client_key: str | None) -> Iterator[dict[str, Any]]:
+    """What libpq reads from files: the authorities (the connection's own, else the system's), our certificate and its key."""
+    tls = connection.tls
+    found: dict[str, Any] = {}
+    with contextlib.ExitStack() as files:
+        if tls.mode in ("verify-ca", "verify-full"):
+            found["sslrootcert"] = ssl.get_default_verify_paths().cafile if tls.ca is None else files.enter_context(in_memory(tls.ca))
+        if tls.client_cert is not None:
+            found["sslcert"] = found["sslkey"] = files.enter_context(in_memory(f"{tls.client_cert}\n{client_key}\n"))
+        yield found
 
 
 def _same_target(old: Connection | None, new: Connection | None) -> bool:

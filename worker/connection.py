@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from proxy import effects, events
-from proxy.policy.bundle import Connection
+from proxy.policy.bundle import BundleError, Connection
 from proxy.session.environment import Environment
 from proxy.session.session import Session
 from worker import upstream
@@ -73,7 +73,7 @@ class Conversation(asyncio.Protocol):
         self._ended = False  # Close was performed, or the connection failed: nothing more reaches the core
         self._client_open = False
         self._link: upstream.Link | None = None
-        self._target: Connection | None = None  # where the link leads
+        self._target: tuple[Connection, str | None] | None = None  # where the link leads, and the key of our certificate there
         self._pauses: set[tuple[str, str]] = set()  # a side, and why it is not read from
         self._waiting: Waiting | None = None
         self._cancel_key: tuple[int, bytes] | None = None
@@ -124,8 +124,8 @@ class Conversation(asyncio.Protocol):
         self._took(SERVER, data)
 
     def server_lost(self) -> None:
-        self._link = None
-        self.deliver(events.ServerGone())
+        link, self._link = self._link, None
+        self.deliver(events.ServerGone(link.alert if link is not None else ""))
 
     def server_full(self, full: bool) -> None:
         self._hold(CLIENT, "server full", full)
@@ -263,13 +263,14 @@ class Conversation(asyncio.Protocol):
     async def _connect(self, name: str, database: str) -> None:
         bundle = self._services.environment.bundle
         connection = bundle.connection(name) if bundle is not None else None
-        if connection is None:
+        if bundle is None or connection is None:
             self.deliver(events.ServerFailed(f"connection {name!r} is not configured any more"))
             return
         catalog = asyncio.ensure_future(self._services.catalogs.ensure(name, database))
         try:
-            link = await upstream.connect(connection)
-        except upstream.UpstreamError as error:
+            target = connection, bundle.client_key(name)
+            link = await upstream.connect(*target)
+        except (upstream.UpstreamError, BundleError) as error:
             catalog.cancel()
             self.deliver(events.ServerFailed(str(error)))
             return
@@ -278,9 +279,9 @@ class Conversation(asyncio.Protocol):
         if self._ended or not self._client_open:
             link.transport.abort()
         elif link.transport.is_closing():
-            self.deliver(events.ServerFailed(f"{connection.host}:{connection.port} closed the connection at once"))
+            self.deliver(events.ServerFailed(f"{connection.host}:{connection.port} closed the connection at once{link.alert}"))
         else:
-            link.owner, self._link, self._target = self, link, connection
+            link.owner, self._link, self._target = self, link, target
             link.transport.set_write_buffer_limits(high=_HIGH_WATER)
             self.deliver(events.ServerOpened(link.binding is not None, link.binding or b""))
 
@@ -326,7 +327,8 @@ class Conversation(asyncio.Protocol):
         if self._target is None:
             return
         try:
-            await upstream.cancel(self._target, effect.process_id, effect.secret)
+            connection, client_key = self._target
+            await upstream.cancel(connection, effect.process_id, effect.secret, client_key)
         except upstream.UpstreamError as error:
             logger().warning("cancel.not_sent", reason=str(error))
 

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from proxy.policy.bundle import Connection
 from proxy.wire.frontend import CancelRequest
+from worker.memory_file import in_memory
 from worker.tls import end_point
 
 CONNECT_SECONDS = 10.0
@@ -40,6 +41,7 @@ class Link(asyncio.Protocol):
         self.owner: Owner | None = None  # nothing that comes before somebody owns it is for anybody
         self.transport: asyncio.Transport | None = None
         self.binding: bytes | None = None  # over TLS: `tls-server-end-point` of the server's certificate, if it has one
+        self.alert = ""  # why it was lost, where TLS says so: since TLS 1.3 a certificate is refused after the handshake
         self._answer: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,6 +58,7 @@ class Link(asyncio.Protocol):
         return False  # the transport closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.alert = f" ({exc.reason})" if isinstance(exc, ssl.SSLError) else ""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionResetError())
         elif self._answer is None and self.owner is not None:
@@ -94,13 +97,16 @@ class Link(asyncio.Protocol):
         self._answer = None
 
 
-async def connect(connection: Connection) -> Link:
-    """A link with TCP and TLS as the connection demands, that belongs to nobody yet. Raises: UpstreamError."""
+async def connect(connection: Connection, client_key: str | None = None) -> Link:
+    """A link with TCP and TLS as the connection demands, that belongs to nobody yet. Raises: UpstreamError.
+
+    ``client_key`` (PEM) goes with the connection's own certificate, if it has one.
+    """
     link = Link()
     place = f"{connection.host}:{connection.port}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await _open(link, connection)
+            await _open(link, connection, client_key)
     except BaseException as error:
         if link.transport is not None:
             link.transport.abort()
@@ -114,12 +120,12 @@ async def connect(connection: Connection) -> Link:
     return link
 
 
-async def cancel(connection: Connection, process_id: int, secret: bytes) -> None:
+async def cancel(connection: Connection, process_id: int, secret: bytes, client_key: str | None = None) -> None:
     """Send a CancelRequest over a connection of its own, and wait until the server closes it (manual, 55.2.8).
 
     Only then has it told its process: whoever sends a statement earlier may see that one cancelled. Raises: UpstreamError.
     """
-    link = await connect(connection)
+    link = await connect(connection, client_key)
     assert link.transport is not None
     link.transport.write(CancelRequest(process_id, secret).encode())
     try:
@@ -131,11 +137,16 @@ async def cancel(connection: Connection, process_id: int, secret: bytes) -> None
         link.transport.close()
 
 
-async def _open(link: Link, connection: Connection) -> None:
+async def _open(link: Link, connection: Connection, client_key: str | None) -> None:
+    tls = connection.tls
+    try:
+        context = None if tls.mode == "disable" else _context(tls.mode, tls.ca, tls.client_cert, client_key)
+    except ssl.SSLError as error:
+        raise UpstreamError(f"the certificates of connection {connection.name!r} cannot be used: {error.reason}") from None
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: link, connection.host, connection.port)
     keep_alive(transport)
-    if connection.tls.mode != "disable":
-        await link.start_tls(_context(connection.tls.mode, connection.tls.ca), connection.host)
+    if context is not None:
+        await link.start_tls(context, connection.host)
 
 
 def keep_alive(transport: asyncio.BaseTransport) -> None:
@@ -149,8 +160,8 @@ def keep_alive(transport: asyncio.BaseTransport) -> None:
 
 
 @lru_cache(maxsize=64)
-def _context(mode: str, authority: str | None) -> ssl.SSLContext:
-    """A pure function of the policy's words, kept because reading certificates takes milliseconds."""
+def _context(mode: str, authority: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    """A pure function of the policy's words, kept because reading certificates takes milliseconds. Raises: ssl.SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = mode == "verify-full"
@@ -160,4 +171,7 @@ def _context(mode: str, authority: str | None) -> ssl.SSLContext:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
         context.load_verify_locations(cadata=authority)
+    if certificate is not None:
+        with in_memory(f"{certificate}\n{key}\n") as file:
+            context.load_cert_chain(file, password="")  # else OpenSSL would ask the terminal for the passphrase of an encrypted key
     return context

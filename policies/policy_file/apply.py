@@ -107,8 +107,8 @@ def _write(step: Step, document: Document, actor: services.Actor) -> None:
     if step.section == "workflows":
         _keep_webhook(row, step)
     services.save(row, actor=actor, links=links, publish=False)
-    if step.secrets.password is not None:
-        services.set_password(row, password=step.secrets.password, actor=actor, publish=False)
+    if step.section == "connections":
+        services.keep_secrets(row, password=step.secrets.password, client_key=step.secrets.client_key, actor=actor, publish=False)
     if step.secrets.key is not None and not services.key_in_use(row, step.secrets.key):
         services.create_key(row, key=step.secrets.key, actor=actor, publish=False)
 
@@ -182,7 +182,7 @@ def _connection(row: Connection, document: Document) -> Links:
     for name in ("name", "host", "port", "dbname", "databases", "user", "default", "trusted_functions", "derived_use", "row_evidence"):
         setattr(row, name, document[name])
     row.max_rows, row.max_sessions, row.statement_timeout_ms = document["max_rows"], document["max_sessions"], document["statement_timeout"]
-    row.tls_mode, row.tls_ca = document["tls"]["mode"], document["tls"]["ca"]
+    row.tls_mode, row.tls_ca, row.tls_client_cert = document["tls"]["mode"], document["tls"]["ca"], document["tls"]["client_cert"]
     _outcome(row, "unanalyzable", "unanalyzable_workflow", document["unanalyzable"])
     _outcome(row, "opaque_functions", "opaque_workflow", document["opaque_functions"])
     return {}

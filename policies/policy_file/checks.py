@@ -103,12 +103,19 @@ def _connection(item: Item, names: Names) -> Iterator[Problem]:
     for setting in ("unanalyzable", "opaque_functions"):
         yield from names.check(item, "workflows", setting, "approve")
     tls = item.value.get("tls", {})
-    if "ca" in tls and "ca_file" in tls:
-        yield Problem(item.at("tls", "ca_file"), "ca and ca_file exclude each other")
+    for name in ("ca", "client_cert"):
+        if name in tls and f"{name}_file" in tls:
+            yield Problem(item.at("tls", f"{name}_file"), f"{name} and {name}_file exclude each other")
     if ("ca" in tls or "ca_file" in tls) and tls.get("mode", "verify-full") in ("disable", "require"):
         yield Problem(
             item.at("tls", "mode"), f"TLS mode {tls['mode']} checks no certificate, so a CA has no effect; use verify-ca or verify-full"
         )
+    certificate = next((name for name in ("client_cert", "client_cert_file") if name in tls), None)
+    key = next((name for name in ("client_key", "client_key_env", "client_key_file") if name in tls), None)
+    if certificate and tls.get("mode") == "disable":
+        yield Problem(item.at("tls", certificate), "TLS mode disable shows no certificate, so a client certificate has no effect")
+    if key and not certificate:
+        yield Problem(item.at("tls", key), f"{key} is the key of a client certificate: give client_cert_file, too")
 
 
 def _grant(item: Item, names: Names) -> Iterator[Problem]:

@@ -49,7 +49,7 @@ def connection(item: Connection) -> Document:
     return {
         **{name: getattr(item, name) for name in plain},
         "databases": sorted(set(item.databases)),
-        "tls": {"mode": item.tls_mode, "ca": item.tls_ca.strip()},
+        "tls": {"mode": item.tls_mode, "ca": item.tls_ca.strip(), "client_cert": item.tls_client_cert.strip()},
         "unanalyzable": {"approve": item.unanalyzable_workflow.name} if item.unanalyzable_workflow else item.unanalyzable,
         "opaque_functions": {"approve": item.opaque_workflow.name} if item.opaque_workflow else item.opaque_functions,
         "trusted_functions": sorted(set(item.trusted_functions)),

@@ -81,7 +81,8 @@ def subject(value: Document) -> Document:
 
 
 def connection(value: Document) -> Document:
-    """``tls.ca`` is filled in by given.py where the file names a file."""
+    """``tls.ca`` and ``tls.client_cert`` are filled in by given.py where the file names a file."""
+    tls = value.get("tls", {})
     return {
         "name": value["name"],
         "host": value["host"],
@@ -89,7 +90,11 @@ def connection(value: Document) -> Document:
         "dbname": value["dbname"],
         "databases": _set(value.get("databases")),
         "user": value["user"],
-        "tls": {"mode": value.get("tls", {}).get("mode", "verify-full"), "ca": value.get("tls", {}).get("ca", "").strip()},
+        "tls": {
+            "mode": tls.get("mode", "verify-full"),
+            "ca": tls.get("ca", "").strip(),
+            "client_cert": tls.get("client_cert", "").strip(),
+        },
         "default": value.get("default", "deny"),
         "unanalyzable": value.get("unanalyzable", "deny"),
         "opaque_functions": value.get("opaque_functions", "deny"),

@@ -22,6 +22,7 @@ class Secrets:
     """What an entry gives besides its document; None where it gives none."""
 
     password: str | None = None
+    client_key: str | None = None
     key: str | None = None
     webhook: dict[str, str] | None = None
 
@@ -69,15 +70,17 @@ def make_plan(sources: Sequence[Source], reader: Reader, prune: bool) -> list[St
 
 def _document(section: str, item: Item, reader: Reader) -> Document:
     document = NORMAL[section](item.value)
-    ca_file = item.value.get("tls", {}).get("ca_file") if section == "connections" else None
-    if ca_file:
-        document["tls"]["ca"] = reader.file(item, item.at("tls", "ca_file"), ca_file) or ""
+    if section == "connections":
+        for name in ("ca", "client_cert"):
+            file = item.value.get("tls", {}).get(f"{name}_file")
+            if file:
+                document["tls"][name] = reader.file(item, item.at("tls", f"{name}_file"), file) or ""
     return document
 
 
 def _secrets(section: str, item: Item, reader: Reader) -> Secrets:
     if section == "connections":
-        return Secrets(password=reader.secret(item, "password"))
+        return Secrets(password=reader.secret(item, "password"), client_key=reader.secret(item, "client_key", "tls"))
     if section == "subjects":
         return Secrets(key=reader.secret(item, "key"))
     if section == "workflows" and "webhook" in item.value.get("notify", {}):
@@ -142,7 +145,8 @@ def _new_secrets(row: Any, secrets: Secrets) -> tuple[str, ...]:
     """Names of the secrets that differ from what is kept."""
     from policies.policy_file.secrets import differs
 
-    return tuple(name for name in ("password", "key", "webhook") if getattr(secrets, name) is not None and differs(row, name, secrets))
+    names = ("password", "client_key", "key", "webhook")
+    return tuple(name for name in names if getattr(secrets, name) is not None and differs(row, name, secrets))
 
 
 def _audience(document: Document) -> str:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 def differs(row: Any, name: str, given: Secrets) -> bool:
     """Whether the secret ``name`` of an existing row is another one than ``given``."""
-    if name == "password":
-        return crypto.decrypt(row.credential.password).decode() != given.password
+    if name in ("password", "client_key"):
+        kept = services.kept_secret(row.credential, name)
+        return kept != (given.password if name == "password" else str(given.client_key).strip())
     if name == "key":
         return not services.key_in_use(row, str(given.key))
     return {**opened(row.notify.get("webhook") or {}), **(given.webhook or {})} != opened(row.notify.get("webhook") or {})

@@ -133,6 +133,16 @@ class Bundle:
         """The upstream password. Raises BundleError where this worker was not given one."""
         return self._secret(connection).password
 
+    def client_key(self, connection: str) -> str | None:
+        """The key of the connection's client certificate (PEM), None where it has no certificate. Raises BundleError as above."""
+        target = self.connections.get(connection)
+        if target is None or target.tls.client_cert is None:
+            return None
+        key = self._secret(connection).client_key
+        if key is None:
+            raise BundleError(f"bundle secrets: no key for the client certificate of connection {connection!r}")
+        return key
+
     def hash_key(self, connection: str) -> bytes:
         """The key of the connection's pseudonyms, 32 bytes. Raises BundleError where this worker was not given one."""
         return self._secret(connection).hash_key

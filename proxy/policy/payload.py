@@ -82,6 +82,7 @@ class Subject(Part, frozen=True):
 class Tls(Part, frozen=True):
     mode: Literal["disable", "require", "verify-ca", "verify-full"]
     ca: str | None = None
+    client_cert: str | None = None
 
 
 class ApproveBy(Part, frozen=True):
@@ -202,6 +203,7 @@ class ConnectionSecret(Part, frozen=True):
 
     password: str
     hash_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    client_key: str | None = None
 
     def __repr__(self) -> str:
         return "ConnectionSecret(<hidden>)"

@@ -151,7 +151,7 @@ class Session:
         raise EndSession("client gone")
 
     def _server_gone(self, event: events.ServerGone) -> None:
-        raise EndSession("server gone", errors.server_gone("the target closed the connection unexpectedly"))
+        raise EndSession("server gone", errors.server_gone(f"the target closed the connection unexpectedly{event.alert}"))
 
     def _record_failed(self, event: events.RecordFailed) -> None:
         if self._relay is not None and self._relay.pending:

@@ -79,24 +79,30 @@ class Upstream:
             raise self._surprise(backend.NAMES.get(kind, "an unknown message"))
 
     def _authenticate(self, request: Authentication) -> None:
-        password = self._state.bundle().password
-        name = self._state.connection
         if request.code == backend.AUTH_OK:
             if self._scram is not None and not self._proved:
                 raise self._surprise("AuthenticationOk before its proof")
             self._authenticated = True
         elif request.code == backend.AUTH_SASL and self._scram is None:
-            self._begin_scram(password(name), request.mechanisms())
+            self._begin_scram(self._password(), request.mechanisms())
         elif request.code in (backend.AUTH_SASL_CONTINUE, backend.AUTH_SASL_FINAL) and self._scram is not None:
             self._continue(self._scram, request)
         elif request.code == backend.AUTH_MD5 and self._scram is None and len(request.data) == 4:
-            self._send(PasswordMessage(md5_password(self._state.policy().user, password(name), request.data)).encode())
+            self._send(PasswordMessage(md5_password(self._state.policy().user, self._password(), request.data)).encode())
         elif request.code == backend.AUTH_CLEARTEXT and self._scram is None:
             if not self._tls and self._state.policy().host not in _LOOPBACK:
                 raise self._surprise("a request for a cleartext password on a connection without TLS")
-            self._send(PasswordMessage(password(name).encode()).encode())
+            self._send(PasswordMessage(self._password().encode()).encode())
         else:
             raise self._surprise("an authentication method that the gateway does not speak")
+
+    def _password(self) -> str:
+        name = self._state.connection
+        password = self._state.bundle().password(name)
+        if not password:  # PostgreSQL accepts no empty one
+            reason = f'the target of connection "{name}" asks for a password, and the connection has none'
+            raise EndSession("upstream asks for a password", Refusal("08004", reason, fatal=True))
+        return password
 
     def _begin_scram(self, password: str, mechanisms: tuple[str, ...]) -> None:
         try:

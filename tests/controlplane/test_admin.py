@@ -13,6 +13,7 @@ from django.urls import reverse
 from audit.models import Entry
 from controlplane import services, workers
 from controlplane.models import ApiKey, BundleVersion, Connection, EnrolmentToken, Grant, Subject, User, Worker
+from tests.certificates import issued
 from tests.controlplane.conftest import ACTOR, EnrolledWorker
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,28 @@ def test_a_connection_is_made_with_its_password(admin: Client) -> None:
     assert "target-password" not in shown
     admin.post(page("controlplane_connection_change", Connection.objects.get().pk), {**form, "password": ""})
     assert services.connection_secrets()["connections"]["crm"]["password"] == "target-password"
+
+
+def test_a_client_certificate_is_shown_and_its_key_never(admin: Client, crm: Connection) -> None:
+    own, there = issued("tidegate"), page("controlplane_connection_change", crm.pk)
+    form = {
+        "name": "crm", "host": "db", "port": 5432, "dbname": "crm", "user": "agent", "tls_mode": "require", "default": "deny",
+        "unanalyzable": "deny", "opaque_functions": "deny", "derived_use": "scan", "row_evidence": "count",
+        "tls_client_cert": own.certificate, "tls_client_key": own.key,
+    }  # fmt: skip
+    again = admin.post(there, {**form, "port": 0}).content.decode()
+    secret = own.key.splitlines()[1]
+    assert own.certificate.splitlines()[1] in again
+    assert secret not in again
+    refused = admin.post(there, {**form, "tls_client_key": issued("another").key}, follow=True).content.decode()
+    assert "Nothing was changed. The client certificate and its key do not fit together." in refused
+    assert admin.post(there, form).status_code == 302
+    assert services.connection_secrets()["connections"]["crm"]["client_key"] == own.key.strip()
+    assert admin.post(there, {**form, "tls_client_key": ""}).status_code == 302
+    assert services.connection_secrets()["connections"]["crm"]["client_key"] == own.key.strip()
+    shown = admin.get(there).content.decode()
+    assert own.certificate.splitlines()[1] in shown
+    assert secret not in shown
 
 
 def test_what_is_wrong_is_shown_at_the_field(admin: Client, crm: Connection) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from controlplane.models import ApiKey, Connection, EnrolmentToken, Grant, Subject, User, Worker
+from tests.certificates import issued
 from tests.controlplane.conftest import EnrolledWorker, rest
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,22 @@ def test_a_policy_is_written_by_names(admin: Client) -> None:
     assert '"client:bot"' in payload
     assert '"spiffe://example.com/bot"' in payload
     assert "target-password" not in payload
+
+
+def test_the_key_of_a_client_certificate_is_written_and_never_read(admin: Client) -> None:
+    own = issued("tidegate")
+    connection = {"name": "crm", "host": "db", "dbname": "crm", "user": "agent", "tls_client_cert": own.certificate}
+    refused = rest(admin, "post", "connections", connection)
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == {"tls_client_key": ["The client certificate needs its private key."]}
+    assert not Connection.objects.exists()
+    made = rest(admin, "post", "connections", {**connection, "tls_client_key": own.key})
+    assert made.status_code == 201, made.content
+    assert made.json()["tls_client_cert"] == own.certificate.strip()
+    assert "tls_client_key" not in made.json()
+    changed = rest(admin, "patch", f"connections/{made.json()['id']}", {"tls_client_key": issued("tidegate").key})
+    assert "do not fit together" in changed.json()["detail"]
+    assert rest(admin, "patch", f"connections/{made.json()['id']}", {"port": 5433}).status_code == 200
 
 
 def test_a_change_changes_what_is_given_only(admin: Client, bot: Subject) -> None:

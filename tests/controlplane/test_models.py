@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from controlplane.models import ApiKey, Connection, EnrolmentToken, Grant, OidcIssuer, Subject, User
+from tests.certificates import issued
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +27,7 @@ def connection(**changes: object) -> Connection:
         (lambda: connection(trusted_functions=["f()"]), "trusted_functions", "brackets"),
         (lambda: connection(max_rows=0), "max_rows", "1"),
         (lambda: connection(tls_mode="prefer"), "tls_mode", "not a valid choice"),
+        (lambda: connection(tls_mode="disable", tls_client_cert=issued("c").certificate), "tls_client_cert", "Without TLS"),
         (lambda: Subject(name="oidc"), "name", "another name"),
         (lambda: Subject(name="bot", oidc_subject="x"), "oidc_subject", "together"),
         (lambda: Subject(name="bot", certificate_uri="no uri"), "certificate_uri", "scheme"),

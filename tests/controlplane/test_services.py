@@ -22,6 +22,7 @@ from policies.models import MaskingRule, StatementRule
 from proxy.policy.bundle import Bundle
 from proxy.policy.sealing import unseal
 from proxy.policy.signature import verify_bundle
+from tests.certificates import issued
 from tests.controlplane.conftest import ACTOR
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,52 @@ def test_a_new_password_is_a_new_version(crm: Connection) -> None:
     assert newest()["connections"][0]["credential_version"] == version
     assert services.set_password(crm, password="another", actor=ACTOR)
     assert newest()["connections"][0]["credential_version"] == version + 1
+
+
+def test_the_key_of_a_client_certificate_is_kept_encrypted_and_never_shown(crm: Connection) -> None:
+    own = issued("tidegate")
+    version = newest()["connections"][0]["credential_version"]
+    crm.tls_mode, crm.tls_client_cert = "require", own.certificate
+    services.save(crm, actor=ACTOR)
+    services.keep_secrets(crm, client_key=own.key + "\n", actor=ACTOR)
+    sent = services.connection_secrets()["connections"]["crm"]
+    assert (sent["client_key"], sent["password"]) == (own.key.strip(), "target-password")
+    assert newest()["connections"][0]["tls"] == {"mode": "require", "ca": None, "client_cert": own.certificate}
+    assert newest()["connections"][0]["credential_version"] == version + 1
+    secret = own.key.splitlines()[1]
+    with database.cursor() as cursor:
+        cursor.execute("SELECT client_key FROM controlplane_credential")
+        assert secret.encode() not in bytes(cursor.fetchone()[0])
+    everything = json.dumps(changes()) + "".join(BundleVersion.objects.values_list("payload", flat=True))
+    assert own.certificate.splitlines()[1] in everything
+    assert secret not in everything
+
+
+def test_a_client_certificate_and_its_key_come_and_go_together(crm: Connection) -> None:
+    own, renewed = issued("tidegate"), issued("tidegate")
+
+    def keep(certificate: str, key: str | None) -> str | None:
+        crm.tls_mode, crm.tls_client_cert = "require", certificate
+        with transaction.atomic():
+            services.save(crm, actor=ACTOR)
+            services.keep_secrets(crm, client_key=key, actor=ACTOR)
+        return services.connection_secrets()["connections"]["crm"]["client_key"]
+
+    for certificate, key, why in (
+        (own.certificate, None, "needs its private key"),
+        (own.certificate, "", "needs its private key"),
+        (own.certificate, renewed.key, "do not fit together"),
+        ("", own.key, "together with the certificate"),
+    ):
+        with pytest.raises(ValidationError, match=why):
+            keep(certificate, key)
+        assert not Credential.objects.get().client_key
+    assert keep(own.certificate, own.key) == keep(own.certificate, None) == own.key.strip()
+    with pytest.raises(ValidationError, match="do not fit together"):
+        keep(renewed.certificate, None)
+    assert keep(renewed.certificate, renewed.key) == renewed.key.strip()
+    assert keep("", None) is None
+    assert not Credential.objects.get().client_key, "no secret stays that nothing needs"
 
 
 def test_the_hash_key_stays_with_the_connection(crm: Connection) -> None:

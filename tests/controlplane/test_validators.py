@@ -4,6 +4,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from controlplane import validators
+from tests.certificates import issued
+
+OWN, OTHER = issued("tidegate"), issued("another")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,7 @@ from controlplane import validators
         (validators.issuer_url, "https://id.example.com/realms/agents"),
         (validators.issuer_url, "http://127.0.0.1:8900"),
         (validators.certificate_bundle, ""),
+        (validators.certificate_bundle, OWN.certificate + OTHER.certificate),
         (validators.uri, "spiffe://example.org/agents/bot"),
         (validators.uri, "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
     ],
@@ -52,6 +56,7 @@ def test_what_is_right_passes(check, value: str) -> None:
         (validators.issuer_url, "http://127.0.0.1.evil.example", "https"),
         (validators.issuer_url, "https://user@id.example.com", "https"),
         (validators.certificate_bundle, "hello", "PEM"),
+        (validators.certificate_bundle, OWN.certificate + OWN.key, "private key in this"),
         (validators.uri, "report-bot", "scheme"),
         (validators.uri, "spiffe://a b", "spaces"),
         (validators.uri, "spiffe://a\n", "spaces"),
@@ -60,3 +65,22 @@ def test_what_is_right_passes(check, value: str) -> None:
 def test_what_is_wrong_is_explained(check, value: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         check(value)
+
+
+def test_a_key_belongs_to_the_first_certificate() -> None:
+    validators.key_of_certificate(OWN.key, OWN.certificate + OTHER.certificate)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (OTHER.key, "do not fit together"),
+        (OWN.encrypted_key(), "encrypted with a passphrase"),
+        (OWN.certificate, "no private key in PEM"),
+        (OWN.key[:100], "no private key in PEM"),
+        ("", "no private key in PEM"),
+    ],
+)
+def test_a_key_that_is_of_no_use_is_explained(key: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        validators.key_of_certificate(key, OWN.certificate)

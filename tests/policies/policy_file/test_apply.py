@@ -18,6 +18,7 @@ from policies.policy_file.apply import apply_files
 from policies.policy_file.document import PolicyFileError
 from policies.policy_file.secrets import opened
 from proxy.policy.bundle import Bundle
+from tests.certificates import issued
 from tests.policies.conftest import ACTOR, apply, refused
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,40 @@ def test_secrets_change_when_they_differ(monkeypatch: pytest.MonkeyPatch) -> Non
     assert services.connection_secrets()["connections"]["crm"]["password"] == "two"
     assert ApiKey.objects.count() == 2  # the earlier key goes on until it is revoked
     assert apply(f"connections: [{CRM}}}]\nsubjects: [{{name: b}}]") == []  # a file without secrets takes none away
+
+
+def test_a_client_certificate_and_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, renewed = issued("tidegate"), issued("tidegate")
+    certificate, key = tmp_path / "client.crt", tmp_path / "client.key"
+    text = f"connections:\n - {CRM}, tls: {{mode: require, client_cert_file: {certificate}, client_key_file: {key}}}}}"
+
+    def given(cert: str, secret: str) -> str:
+        certificate.write_text(cert)
+        key.write_text(secret)
+        return text
+
+    where = "policy.yaml:3: + create connection crm: tls_client_"
+    assert refused(given(own.certificate, renewed.key)) == [f"{where}key: The client certificate and its key do not fit together."]
+    assert refused(given(own.certificate, own.encrypted_key()))[0].startswith(f"{where}key: The client certificate's key is encrypted")
+    assert refused(given(own.certificate + own.key, own.key))[0].startswith(f"{where}cert: There is a private key in this")
+    without = given(own.certificate, own.key).replace(f", client_key_file: {key}", "")
+    assert refused(without) == [f"{where}key: The client certificate needs its private key."]
+    (unreadable,) = refused(text.replace("client.key", "missing.key"))
+    assert unreadable == f"policy.yaml:3: cannot read {tmp_path}/missing.key: No such file or directory"
+    assert apply(text) == ["+ create connection crm"]
+    assert apply(text) == []
+    assert apply(given(renewed.certificate, renewed.key)) == ["~ change connection crm: tls, client_key"]
+    monkeypatch.setenv("CLIENT_KEY", renewed.key + "\n")
+    assert apply(text.replace(f"client_key_file: {key}", "client_key_env: CLIENT_KEY")) == []
+    assert apply(without) == [], "a file without the key leaves the one that is kept"
+    given(own.certificate, "")
+    assert refused(without) == [
+        "policy.yaml:3: ~ change connection crm: tls: tls_client_key: The client certificate and its key do not fit together."
+    ]
+    bundle = Bundle.load(BundleVersion.objects.first().payload.encode(), services.connection_secrets())
+    assert bundle.client_key("crm") == renewed.key.strip()
+    assert apply(f"connections: [{CRM}, tls: {{mode: require}}}}]") == ["~ change connection crm: tls"]
+    assert services.connection_secrets()["connections"]["crm"]["client_key"] is None
 
 
 def test_grants_meet_by_what_they_say() -> None:

@@ -29,6 +29,12 @@ WORKFLOW = "workflows: [{name: w, approvers: {}"
         ("users: [{username: d, roles: [approver]}]", "needs an email"),
         (f"connections: [{CRM}, tls: {{mode: require, ca: x}}}}]", "checks no certificate"),
         (f"connections: [{CRM}, tls: {{ca: x, ca_file: y}}}}]", "exclude each other"),
+        (f"connections: [{CRM}, tls: {{client_cert: x, client_cert_file: y, client_key_env: K}}}}]", "exclude each other"),
+        (
+            f"connections:\n - {CRM},\n    tls: {{mode: disable,\n     client_cert_file: x, client_key_env: K}}}}",
+            "policy.yaml:6: TLS mode disable shows no certificate",
+        ),
+        (f"connections:\n - {CRM},\n    tls: {{\n     client_key_file: x}}}}", "policy.yaml:6: client_key_file is the key of a client"),
         ("grants: [{to: {}, connections: [c], actions: [select]}]", "the grant is to nobody"),
         ("masking: [{name: m, columns: [a.b], method: redact}]", "'a.b' is not of the form schema.table.column"),
         ("masking: [{name: m, columns: [a.b.c], method: redact, cleared: {until: 2027-01-01T00:00:00Z}}]", "nobody is cleared"),

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from policies.policy_file.apply import apply_files, apply_sources
-from policies.policy_file.document import read_text
+from policies.policy_file.document import Source, read_text
 from policies.policy_file.export import policy_document, policy_text
+from tests.certificates import issued
 from tests.policies.conftest import ACTOR, apply
 
 pytestmark = pytest.mark.django_db
@@ -70,3 +71,11 @@ def test_certificates_come_back(certificate: dict[str, str]) -> None:
     assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()
     apply("subjects: [{name: b}]")  # a key that is left out means its default
     assert policy_document()["subjects"] == [{"name": "b"}]
+
+
+def test_of_a_client_certificate_the_key_stays_here() -> None:
+    own = issued("tidegate")
+    connection = {"name": "crm", "host": "db", "dbname": "crm", "user": "u", "tls": {"client_cert": own.certificate, "client_key": own.key}}
+    apply_sources([Source("f", {"version": 1, "connections": [connection]}, {})], actor=ACTOR)
+    assert policy_document()["connections"][0]["tls"] == {"mode": "verify-full", "client_cert": own.certificate.strip()}
+    assert apply_sources([read_text(policy_text(), "e")], actor=ACTOR).steps == ()

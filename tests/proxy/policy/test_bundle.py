@@ -74,6 +74,22 @@ def test_secrets() -> None:
         found.hash_key("open")
 
 
+def test_the_key_of_a_client_certificate() -> None:
+    assert bundle().client_key("crm") is None
+    assert bundle().client_key("nowhere") is None
+    content = payload()
+    for connection in content["connections"]:
+        connection["tls"] = {"mode": "require", "ca": None, "client_cert": "a certificate"}
+    given = {"connections": {"crm": {**SECRETS["connections"]["crm"], "client_key": "a key"}}}
+    found = Bundle.load(json.dumps(content).encode(), given)
+    assert found.client_key("crm") == "a key"
+    assert "a key" not in repr(found._secrets)
+    with pytest.raises(BundleError, match="none for connection 'open'"):
+        found.client_key("open")
+    with pytest.raises(BundleError, match="no key for the client certificate of connection 'crm'"):
+        Bundle.load(json.dumps(content).encode(), SECRETS).client_key("crm")
+
+
 def test_nothing_secret_is_ever_printed() -> None:
     found = bundle()
     subject = found.subject("bot")

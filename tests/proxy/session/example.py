@@ -46,7 +46,7 @@ def bundle(**over: Any) -> Bundle:
         "connections": [connection | over.pop("connection", {})],
         "workflows": [{"name": "owners", "quorum": 1, "expires": 900, "hold": "wait", "max_wait": 600, "has_approvers": True}],
     }  # fmt: skip
-    secrets = {"connections": {"crm": {"password": "upstream pw", "hash_key": b64(b"k" * 32)}}}
+    secrets = {"connections": {"crm": {"password": over.pop("password", "upstream pw"), "hash_key": b64(b"k" * 32)}}}
     return Bundle.load(json.dumps(content | over).encode(), secrets)
 
 

@@ -125,6 +125,17 @@ def test_md5_and_cleartext() -> None:
     assert b"upstream pw" in book.sent()
 
 
+@pytest.mark.parametrize(
+    "request_", [backend.sasl_request(*BOTH), Authentication(backend.AUTH_MD5, b"salt"), Authentication(backend.AUTH_CLEARTEXT)]
+)
+def test_a_target_that_asks_for_a_password_where_there_is_none(request_: Authentication) -> None:
+    book = opened(tls=True, password="")
+    book.effects.clear()
+    assert book.server(request_) == ["record session.refused 08004", "client ErrorResponse 08004", "Close"]
+    assert ErrorFields.decode(book.sent(fx.SendToClient)[5:]).fields["M"].endswith(b"asks for a password, and the connection has none")
+    assert opened(tls=True, password="").server(OK, IDLE)[-1] == "client ReadyForQuery I", "it may trust a certificate"
+
+
 def test_cleartext_auth_without_tls_off_loopback() -> None:
     book = opened()
     assert "client ErrorResponse 08006" in book.server(Authentication(backend.AUTH_CLEARTEXT))
@@ -160,6 +171,9 @@ def test_unreachable_or_gone() -> None:
     assert "client ErrorResponse 08006" in book.give(ev.ServerFailed("connection refused"))
     assert book.environment.sessions["crm"] == 0
     assert "client ErrorResponse 08006" in opened().give(ev.ServerGone())
+    book = opened()
+    book.give(ev.ServerGone(" (TLSV1_ALERT_UNKNOWN_CA)"))
+    assert b"unexpectedly (TLSV1_ALERT_UNKNOWN_CA)" in book.sent(fx.SendToClient)
 
 
 def test_data_before_the_session_is_ready_is_bounded() -> None:
