@@ -20,6 +20,7 @@ from proxy.session.state import EndSession
 from proxy.sql.facts import Analysis, Facts
 from proxy.wire import framing, frontend
 from proxy.wire.codec import MalformedError
+from proxy.wire.framing import FrameReader
 from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
 Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
@@ -34,7 +35,7 @@ def pump(relay: Relay) -> None:
         kind = reader.next()
         if kind == framing.INCOMPLETE:
             if reader.peek() != frontend.COPY_DATA or relay.skipping:
-                if reader.peek() == frontend.BIND or reader.size() <= _longest(relay):
+                if not _is_too_long(relay, reader):
                     return
                 relay.dropping = reader.peek()
             # The data of a COPY is passed on as it comes, and so is what nobody will read thrown away.
@@ -65,6 +66,11 @@ def pump(relay: Relay) -> None:
         else:
             handle(relay, message)
     relay.holder.check_queue(relay)
+
+
+def _is_too_long(relay: Relay, reader: FrameReader) -> bool:
+    """Whether the message that is coming in, if any, must not be kept. (What is in force is only asked for where it matters.)"""
+    return reader.size() > WHOLE and reader.peek() != frontend.BIND and reader.size() > _longest(relay)
 
 
 def _longest(relay: Relay) -> int:

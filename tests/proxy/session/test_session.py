@@ -72,3 +72,9 @@ def test_drain_lets_the_statement_under_way_finish() -> None:
     assert words[-4:] == ["client ReadyForQuery I", "client ErrorResponse 57P01", "server Terminate", "Close"]
     idle = Playbook().sign_in()
     assert "client ErrorResponse 57P01" in idle.give(ev.Drain())
+
+
+def test_an_idle_session_drains_although_its_policy_is_gone() -> None:
+    book = Playbook().sign_in()
+    book.environment.bundle = None
+    assert book.give(ev.Drain()) == ["record session.closed", "client ErrorResponse 57P01", "server Terminate", "Close"]
