@@ -123,6 +123,7 @@ class Relay:
 
     def examine(self, sql: bytes, then: Then) -> None:
         """Call ``then``, now or later, with the analysis of a text, or with why it cannot even be looked at."""
+        self.cancelled = False  # a cancel is for what was under way when it came, as at a server
         if refusal := standing.check(self.state):
             then(refusal)
             return

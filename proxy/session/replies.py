@@ -251,7 +251,6 @@ def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
     _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)
     relay.status = ready.status
     relay.pending.copying_in = False
-    relay.cancelled = relay.cancelled and head.swallow  # as a server forgets a cancel that finds it idle
     if head.running is not None:
         relay.complete(head.running, "error" if head.running.sqlstate else "ok")
     relay.ready(head.batch)

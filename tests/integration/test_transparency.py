@@ -12,7 +12,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -179,7 +178,7 @@ def gateways(tmp_path_factory: pytest.TempPathFactory, target15: Target, target1
             plane.close()
 
 
-def test_random_conversations_are_answered_byte_for_byte(gateways: dict[int, Gateway], target: Target, tmp_path: Path) -> None:
+def test_random_conversations_are_answered_byte_for_byte(gateways: dict[int, Gateway], target: Target) -> None:
     gateway = gateways[target.version]
     for seed in range(BASE, BASE + CONVERSATIONS):
         messages = conversation(seed)

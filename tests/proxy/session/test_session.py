@@ -37,6 +37,19 @@ def test_a_cancel_that_comes_while_names_are_asked_for_is_not_lost() -> None:
     assert "client ErrorResponse 57014" in book.server(*PROBE_ANSWER)
 
 
+def test_a_cancel_of_a_statement_that_was_refused_meanwhile_is_forgotten() -> None:
+    book = Playbook(bundle(**MASKED)).sign_in()
+    known = book.environment.catalogs.copy()
+    book.environment.catalogs.clear()
+    book.answer_analyses = False
+    book.client(Query(b"select 1"))
+    book.give(ev.CancelRequested())
+    assert "client ErrorResponse TG003" in book.give(ev.CatalogRefreshed()), "the catalog is still not known"
+    book.environment.catalogs.update(known)
+    book.answer_analyses = True
+    assert book.client(Query(b"select 1"))[-1] == "server Query"
+
+
 def test_a_cancel_of_an_idle_session_means_nothing_later() -> None:
     book = Playbook().sign_in()
     book.give(ev.CancelRequested())
