@@ -24,6 +24,7 @@ from proxy.session.hold import Holder
 from proxy.session.named import Named
 from proxy.session.names import Names, probe
 from proxy.session.pending import Expected, Kind, Pending
+from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
@@ -77,7 +78,7 @@ class Relay:
         self.unsynced = False  # messages were forwarded since the last of them
         self.executed = False  # … among them an Execute
         self.skipping = False  # as a server after an error: until the client's Sync
-        self.dropping = 0  # type of a message of the client that is too long to be kept, until its end has come
+        self.pieces: Pieces | None = None  # what is done about the client's message that is coming in, until its end has come
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
         self.waiting: Waiting | None = None
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
@@ -360,7 +361,8 @@ class Relay:
 
     def is_idle(self) -> bool:
         """Whether no statement is under way: a transaction may still be open."""
-        return not self.pending and not self.unsynced and self.waiting is None and not self.state.reader.waiting()
+        coming = self.pieces is not None or self.state.reader.waiting()
+        return not (self.pending or self.unsynced or self.waiting is not None or coming)
 
     def close(self, reason: str) -> None:
         """The session ends: nobody will see what becomes of what is under way."""

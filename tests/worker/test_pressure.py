@@ -99,10 +99,12 @@ def test_a_server_that_stops_reading_holds_little(gateway: Gateway, target15: Ta
     target15.sql("DROP TABLE slow")
 
 
-def test_a_large_parameter_is_recorded_by_its_beginning_and_digest(gateway: Gateway) -> None:
-    value = "v" * (100 << 20)
+def test_a_large_parameter_passes_without_being_held_and_is_recorded_by_its_beginning_and_digest(gateway: Gateway) -> None:
+    value = "v" * LARGE
     with psycopg.connect(gateway.dsn(), autocommit=True) as connection:
+        growth = Growth(gateway)
         assert connection.execute("SELECT length(%s::text)", (value,)).fetchone() == (len(value),)
+        assert growth.bytes() < BOUND
     gateway.until(lambda: "session.closed" in gateway.kinds())
     (recorded,) = next(entry["values"]["parameters"] for entry in gateway.entries if "length" in entry.get("values", {}).get("sql", ""))
     assert len(recorded) < 70_000
