@@ -107,6 +107,9 @@ def _stream(relay: Relay, reader: FrameReader) -> bool:
 def _continued(relay: Relay, reader: FrameReader) -> None:
     _running(relay.pending.head).bytes += reader.stop - reader.start
     _forward(relay, reader)
+    if relay.untold and not reader.remaining:
+        relay.outbox.client.add(relay.untold)
+        relay.untold = b""
 
 
 def _running(head: Expected | None) -> Running:
