@@ -110,7 +110,7 @@ class Holder:
         elif not hold.noticed:
             hold.noticed = True
             text, hint = approval.notice(hold)
-            relay.outbox.client.add(notice_response(text, hint=hint))
+            relay.tell(notice_response(text, hint=hint))
             relay.outbox.add(WakeAt(hold.deadline))
 
     def _run(self, relay: Relay, hold: Hold) -> None:

@@ -80,6 +80,7 @@ class Relay:
         self.skipping = False  # as a server after an error: until the client's Sync
         self.pieces: Pieces | None = None  # what is done about the client's message that is coming in, until its end has come
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
+        self.untold = b""  # what is for the client once the message that it is getting in pieces has ended
         self.waiting: Waiting | None = None
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
@@ -358,6 +359,13 @@ class Relay:
 
     def standing(self) -> Refusal | None:
         return standing.check(self.state)
+
+    def tell(self, message: bytes) -> None:
+        """Say something to the client at any time, though not inside of a message of the server."""
+        if self.state.server_reader.remaining:
+            self.untold += message
+        else:
+            self.outbox.client.add(message)
 
     def is_idle(self) -> bool:
         """Whether no statement is under way: a transaction may still be open."""

@@ -186,8 +186,9 @@ class Session:
             state.outbox.add(Log("warning", "session.ended", said))
             if state.identity is None and refusal.sqlstate in _FAILURES:
                 state.outbox.add(Delay(attempts.failed(state.client_ip, state.now)))
-            state.outbox.client.add(error_response(refusal))
-        if state.opened:
+            if not state.server_reader.remaining:  # inside of a row it would be taken for the rest of it
+                state.outbox.client.add(error_response(refusal))
+        if state.opened and not state.reader.remaining:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))
         state.outbox.add(Close(reason))
 

@@ -2,7 +2,7 @@
 
 from proxy import effects as fx
 from proxy import events as ev
-from proxy.wire.backend import CommandComplete
+from proxy.wire.backend import CommandComplete, DataRow
 from proxy.wire.frontend import Query
 from tests.proxy.session.example import MASKED, bundle, one
 from tests.proxy.session.playbook import IDLE, PROBE_ANSWER, Playbook, error
@@ -91,3 +91,22 @@ def test_an_idle_session_drains_although_its_policy_is_gone() -> None:
     book = Playbook().sign_in()
     book.environment.bundle = None
     assert book.give(ev.Drain()) == ["record session.closed", "client ErrorResponse 57P01", "server Terminate", "Close"]
+
+
+def test_a_session_that_ends_inside_of_a_message_adds_nothing_to_it() -> None:
+    """A row short of a few bytes would be completed by the beginning of the goodbye, and taken for a whole one."""
+    row = DataRow((b"x" * 5000,)).encode()
+    for end in (ev.ServerGone(), ev.RecordFailed("full")):
+        book = Playbook().sign_in()
+        book.client(Query(b"a"))
+        book.server(row[:-3])
+        words = book.give(end)
+        assert words[-1] == "Close"
+        assert book.sent(fx.SendToClient) == row[:-3]
+        assert isinstance(end, ev.RecordFailed) or book.records("statement.completed")[0]["outcome"] == "lost"
+    book = Playbook().sign_in()
+    book.client(Query(b"copy"))
+    book.server(b"G\0\0\0\x07\0\0\0")
+    book.client(b"d\0\0\x10\x04half a line")
+    book.give(ev.ClientGone())
+    assert book.sent().endswith(b"half a line")
