@@ -89,8 +89,10 @@ def syntax_error(message: str, position: int) -> Refusal:
     return Refusal("42601", message, position=position)
 
 
-def too_many_sessions(reason: str) -> Refusal:
-    return Refusal("53300", reason, fatal=True)
+def too_many_sessions(reason: str, setting: str) -> Refusal:
+    """``setting`` is the limit's name in the policy."""
+    hint = f"Close sessions that are not needed, or have the connection's {setting} raised."
+    return Refusal("53300", reason, hint=hint, fatal=True)
 
 
 def too_many_failures(seconds: float) -> Refusal:

@@ -104,6 +104,7 @@ def connection(value: Document) -> Document:
         "max_rows": value.get("max_rows"),
         "statement_timeout": milliseconds(value["statement_timeout"]) if "statement_timeout" in value else None,
         "max_sessions": value.get("max_sessions"),
+        "max_sessions_per_subject": value.get("max_sessions_per_subject"),
     }
 
 

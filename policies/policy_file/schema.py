@@ -133,6 +133,7 @@ CONNECTION = record(
     max_rows=WHOLE,
     statement_timeout=DURATION,
     max_sessions=WHOLE,
+    max_sessions_per_subject=WHOLE,
 )
 GRANT = record(
     ("to", "connections", "actions"),

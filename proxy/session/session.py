@@ -180,7 +180,7 @@ class Session:
             # Of strangers from where too many have failed nothing more is recorded, or whoever likes could fill the spool.
             state.outbox.record("session.refused", records.session_refused(state, refusal.sqlstate, reason))
         if state.counted:
-            state.environment.sessions[state.connection] -= 1
+            state.environment.sessions.subtract(state.places)
         if refusal is not None:
             said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
             state.outbox.add(Log("warning", "session.ended", said))

@@ -78,6 +78,11 @@ class State:
             raise RuntimeError("nobody has authenticated")
         return self.identity
 
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where the session counts in ``environment.sessions``. (No connection's name has a slash.)"""
+        return self.connection, f"{self.connection}/{self.who.subject}"
+
     def bundle(self) -> Bundle:
         """The policy in force.
 

@@ -99,14 +99,15 @@ def test_a_cancel_reaches_its_session_in_whichever_process(make: Make, target15:
             assert isinstance(results[0], psycopg.errors.QueryCanceled)
 
 
-def test_a_limit_of_sessions_holds_over_all_processes(make: Make) -> None:
-    gateway = make(processes=2, connection={"max_sessions": 3})
+@pytest.mark.parametrize("limit", ["max_sessions", "max_sessions_per_subject"])
+def test_a_limit_of_sessions_holds_over_all_processes(make: Make, limit: str) -> None:
+    gateway = make(processes=2, connection={limit: 3})
     held = []
     for _ in range(3):
         held.append(psycopg.connect(gateway.dsn()))
         time.sleep(0.7)  # the processes tell each other twice a second
     for _ in range(6):
-        with pytest.raises(psycopg.OperationalError, match="3 sessions already"):
+        with pytest.raises(psycopg.OperationalError, match="has its 3 sessions"):
             psycopg.connect(gateway.dsn())
     for connection in held:
         connection.close()
