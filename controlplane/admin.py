@@ -242,7 +242,14 @@ class ConnectionAdmin(ServiceModelAdmin):
         ),
         (
             "Limits and evidence",
-            {"fields": (("max_sessions", "max_sessions_per_subject"), "statement_timeout_ms", "max_rows", "row_evidence")},
+            {
+                "fields": (
+                    ("max_sessions", "max_sessions_per_subject"),
+                    ("statement_timeout_ms", "idle_timeout"),
+                    "max_rows",
+                    "row_evidence",
+                )
+            },
         ),
     )
     list_display = ("name", "host", "port", "dbname", "tls_mode", "default", "unanalyzable")

@@ -308,6 +308,13 @@ class Connection(models.Model):
     statement_timeout_ms = models.PositiveIntegerField(
         "statement timeout (ms)", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(2**31 - 1)]
     )
+    idle_timeout = models.PositiveIntegerField(
+        "idle timeout (s)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="A session ends when it has asked for nothing for so many seconds, in a transaction too. Empty: never.",
+    )
     max_sessions = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)], help_text=_EACH_HOST)
     max_sessions_per_subject = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text=f"Of one subject on this connection. {_EACH_HOST}"

@@ -146,6 +146,7 @@ def _connection(item: Connection) -> dict[str, Any]:
         "statement_timeout_ms": item.statement_timeout_ms,
         "max_sessions": item.max_sessions,
         "max_sessions_per_subject": item.max_sessions_per_subject,
+        "idle_timeout": item.idle_timeout,
     }
 
 

@@ -16,6 +16,7 @@
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 53300  too many failed sign-ins from there (too_many_failures)
+     ├── 57P05  idle for too long; in a transaction 25P03 (idle)
      ├── 57P01  the worker is shutting down      (shutting_down)
      ├── 58030  cannot be recorded, so not run   (unrecordable)
      ├── XX000  the gateway itself failed        (internal)
@@ -102,6 +103,12 @@ def too_many_failures(seconds: float) -> Refusal:
 
 def shutting_down() -> Refusal:
     return Refusal("57P01", "terminating connection due to administrator command", fatal=True)
+
+
+def idle(*, in_transaction: bool = False) -> Refusal:
+    if in_transaction:
+        return Refusal("25P03", "terminating connection due to idle-in-transaction timeout", fatal=True)
+    return Refusal("57P05", "terminating connection due to idle-session timeout", fatal=True)
 
 
 def unrecordable() -> Refusal:

@@ -111,6 +111,7 @@ class Connection(Part, frozen=True):
     statement_timeout_ms: Positive | None = None
     max_sessions: Positive | None = None
     max_sessions_per_subject: Positive | None = None
+    idle_timeout: Positive | None = None  # seconds
 
 
 class Grant(Part, frozen=True, rename={"valid_from": "from"}):

@@ -14,7 +14,7 @@ from proxy import errors, events
 from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
 from proxy.errors import Refusal
 from proxy.events import Event
-from proxy.session import records, replies, requests
+from proxy.session import idle, records, replies, requests
 from proxy.session.environment import Environment
 from proxy.session.relay import Relay
 from proxy.session.startup import Startup
@@ -72,6 +72,7 @@ class Session:
         if not self._startup.admitted:
             self._startup.client_data(event.data)
             return
+        self._state.active_at = self._state.now
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
@@ -85,6 +86,8 @@ class Session:
             if not self._upstream.ready:
                 return
             self._relay = Relay(self._state)
+            self._state.active_at = self._state.now
+            idle.wake(self._relay)
         replies.pump(self._relay)
 
     def _settle(self, relay: Relay) -> None:
@@ -128,6 +131,7 @@ class Session:
     def _tick(self, event: events.Tick) -> None:
         if self._relay is not None:
             self._relay.holder.tick(self._relay)
+            idle.tick(self._relay)
 
     # -- the end
 

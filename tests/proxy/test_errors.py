@@ -37,6 +37,8 @@ def test_what_ends_a_session() -> None:
     assert fatal == {"identity", "wrong_key", "unknown_connection", "protocol_violation", "server_gone", "unsupported"}
     assert made("too_many_sessions").fatal
     assert made("shutting_down").fatal
+    assert made("idle").fatal
+    assert errors.idle(in_transaction=True).fatal
     assert made("internal").fatal
     assert made("too_many_failures").fatal
     assert made("unrecordable").fatal
