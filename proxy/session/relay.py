@@ -83,6 +83,7 @@ class Relay:
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.draining = False
+        self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
         self.no_name = self.own_name + b"-none"

@@ -97,6 +97,8 @@ class Session:
             relay.resume()
         requests.pump(relay)
         relay.check_backlog()
+        if relay.finished and (not relay.is_busy() or relay.pending.copying_in):
+            raise EndSession("client gone")
         if (relay.draining or self._state.environment.draining) and relay.is_idle():
             raise EndSession("drained", errors.shutting_down())
 
@@ -148,6 +150,12 @@ class Session:
 
     def _cancel_server(self) -> None:
         self._state.outbox.add(CancelServer(self._state.server_process, self._state.server_secret))
+
+    def _client_finished(self, event: events.ClientFinished) -> None:
+        """As at a server, what came before is answered first. (One that waits for a COPY's data ends at once.)"""
+        if self._relay is None:
+            raise EndSession("client gone")
+        self._relay.finished = True
 
     def _client_gone(self, event: events.ClientGone) -> None:
         if self._relay is not None and self._relay.pending:
@@ -210,6 +218,7 @@ _HANDLERS: Mapping[type, Callable[[Session, Any], None]] = {
     events.ServerOpened: Session._server_opened,
     events.ServerFailed: Session._server_failed,
     events.ServerGone: Session._server_gone,
+    events.ClientFinished: Session._client_finished,
     events.ClientGone: Session._client_gone,
     events.RecordFailed: Session._record_failed,
     events.Drain: Session._drain,
