@@ -39,6 +39,7 @@ from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
 _LINGER_SECONDS = 5.0  # for a client to take what it is owed
+_SILENCE_SECONDS = 2.0  # without a byte for a client that sends nothing more, after which it counts as gone
 _HIGH_WATER = 256 << 10
 _QUEUE = 16  # events that wait for records; each holds one read at most
 
@@ -71,6 +72,7 @@ class Conversation(asyncio.Protocol):
         self._unwritten: Sequence[effects.Effect] | None = None  # effects behind a record that is not durable yet, or a delay
         self._ended = False  # Close was performed, or the connection failed: nothing more reaches the core
         self._client_open = False
+        self._half_closed = 0.0  # when the client ended its side or was last written to since (clock of the loop); 0: it has not
         self._link: upstream.Link | None = None
         self._target: tuple[Connection, str | None] | None = None  # where the link leads, and the key of our certificate there
         self._from_client, self._from_server = Inlet(), Inlet()
@@ -101,6 +103,31 @@ class Conversation(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.deliver(events.ClientData(data))
         self._from_client.took(data)
+
+    def eof_received(self) -> bool:
+        """The client ended its side. Has it shut down sending, or has its process been killed? That looks the same (RFC 9293, 3.6).
+
+        What is written to a client that is gone is answered with a reset; where nothing is, it counts as gone before long.
+        """
+        if self._ended or not self._client.can_write_eof():  # over TLS, asyncio has no half-closed connections
+            return False
+        if not self._half_closed:
+            self._from_client.close()
+            self._half_closed = asyncio.get_running_loop().time()
+            self._stop_timer("_deadline")
+            self._check_silence()
+            self.deliver(events.ClientFinished())
+        return True
+
+    def _check_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._client.get_write_buffer_size():
+            self._half_closed = loop.time()  # it takes its time
+        if loop.time() < self._half_closed + _SILENCE_SECONDS:
+            self._deadline = loop.call_at(self._half_closed + _SILENCE_SECONDS, self._check_silence)
+        else:
+            self.deliver(events.ClientGone())
+            loop.call_later(_LINGER_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._client_open = False
@@ -225,6 +252,8 @@ class Conversation(asyncio.Protocol):
     def _send_to_client(self, effect: effects.SendToClient) -> None:
         if self._client_open:
             self._client.write(effect.data)
+            if self._half_closed:
+                self._half_closed = asyncio.get_running_loop().time()
 
     def _send_to_server(self, effect: effects.SendToServer) -> None:
         if self._link is not None and self._link.transport is not None:
@@ -372,7 +401,7 @@ class Conversation(asyncio.Protocol):
         if not self._client_open:
             self._finish()
             return
-        if self._client.can_write_eof():
+        if self._client.can_write_eof() and not self._half_closed:
             # A plain close with unread input would reset the connection and take the last error message along.
             self._client.write_eof()
             self._from_client.close()  # whatever speaks against reading: what comes now is thrown away

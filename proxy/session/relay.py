@@ -85,6 +85,7 @@ class Relay:
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.draining = False
+        self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
         self.no_name = self.own_name + b"-none"
@@ -278,6 +279,7 @@ class Relay:
 
     def ready(self, batch: int) -> None:
         """ReadyForQuery came at the end of this batch."""
+        self.state.active_at = self.state.now
         idle = self.status == b"I"
         if idle:
             for name in [name for name, portal in self.portals.items() if portal.batch <= batch]:
@@ -302,6 +304,7 @@ class Relay:
         """
         if refusal.fatal:
             raise EndSession(refusal.message, refusal)
+        self.state.active_at = self.state.now
         reply = error_response(refusal)
         if simple:
             self._refuse_query(reply)
@@ -319,6 +322,7 @@ class Relay:
             self.outbox.server.add(FLUSH_MESSAGE)
             self.wait("drain", lambda: self._refuse_query(reply))
         elif self._is_settled() and not self.pending:
+            self.state.active_at = self.state.now
             self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
         else:
             self._poison(reply)
@@ -369,8 +373,11 @@ class Relay:
 
     def is_idle(self) -> bool:
         """Whether no statement is under way: a transaction may still be open."""
-        coming = self.pieces is not None or self.state.reader.waiting()
-        return not (self.pending or self.unsynced or self.waiting is not None or coming)
+        return not self.is_busy() and not self.state.reader.waiting()
+
+    def is_busy(self) -> bool:
+        """Whether something is under way that the client asked for."""
+        return bool(self.pending) or self.unsynced or self.waiting is not None or self.pieces is not None
 
     def close(self, reason: str) -> None:
         """The session ends: nobody will see what becomes of what is under way."""

@@ -107,7 +107,7 @@ def test_waiting_ends_after_max_wait_and_a_late_answer_means_nothing() -> None:
     book.client(Query(b"delete"))
     opened(book)
     book.now = NOW + 599
-    assert book.give(ev.Tick()) == []
+    assert book.give(ev.Tick()) == ["WakeAt"], "too early: it is looked at again"
     book.now = NOW + 600
     assert book.give(ev.Tick())[-2:] == ["client ErrorResponse TG001", "client ReadyForQuery I"]
     assert book.give(ev.ApprovalAnswered("r1", "consumed")) == []

@@ -4,7 +4,7 @@ from proxy import effects as fx
 from proxy import events as ev
 from proxy.wire.backend import CommandComplete, DataRow
 from proxy.wire.frontend import Query
-from tests.proxy.session.example import MASKED, bundle, one
+from tests.proxy.session.example import HELD, MASKED, bundle, one
 from tests.proxy.session.playbook import IDLE, PROBE_ANSWER, Playbook, error
 
 
@@ -63,6 +63,42 @@ def test_a_client_that_goes_while_the_server_works() -> None:
         "record statement.completed lost", "record session.closed", "CancelServer", "server Terminate", "Close",
     ]  # fmt: skip
     assert book.environment.sessions["crm"] == 0
+
+
+def test_a_client_that_sends_nothing_more_gets_its_answers_first() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"a"), Query(b"b"))
+    assert book.give(ev.ClientFinished()) == []
+    assert "Close" not in book.server(CommandComplete("SELECT 0"), IDLE)
+    assert book.server(CommandComplete("SELECT 0"), IDLE) == [
+        "record statement.completed ok", "record session.closed", "client CommandComplete", "client ReadyForQuery I", "server Terminate",
+        "Close",
+    ]  # fmt: skip
+
+
+def test_a_client_that_sends_nothing_more_and_waits_for_nothing_ends() -> None:
+    ended = ["record session.closed", "server Terminate", "Close"]
+    assert Playbook().sign_in().give(ev.ClientFinished()) == ended
+    book = Playbook().sign_in()
+    book.client(Query(b"a").encode()[:-1])
+    assert book.give(ev.ClientFinished()) == ended, "what is incomplete stays so"
+    assert Playbook().give(ev.ClientFinished()) == ["Close"]
+
+
+def test_a_copy_without_its_end_ends_with_its_client() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"copy"))
+    assert book.server(b"G\0\0\0\x07\0\0\0") == ["client CopyInResponse"]
+    words = book.give(ev.ClientFinished())
+    assert words[0] == "record statement.completed lost"
+    assert words[-2:] == ["server Terminate", "Close"]
+
+
+def test_a_held_statement_goes_on_until_the_client_is_gone() -> None:
+    book = Playbook(bundle(**HELD), {"delete": one("delete")}).sign_in()
+    book.client(Query(b"delete"))
+    assert book.give(ev.ClientFinished()) == []
+    assert "Close" in book.give(ev.ClientGone())
 
 
 def test_the_server_goes_with_and_without_a_word() -> None:
