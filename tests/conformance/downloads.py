@@ -1,7 +1,7 @@
-"""Where the suites come from: source packages by the machine's own package clients, kept under `build/conformance`.
+"""Where the suites come from: packages by the machine's own package clients, kept under `build/conformance`.
 
-pip checks each source distribution against the hash given here, apt each source package against the signed index of the archive that
-the machine is set up for. Nothing is installed outside `build/`, and nothing needs root.
+pip checks each source distribution against the hash given here, apt each package against the signed index of the archive that the
+machine is set up for. Nothing is installed outside `build/`, and nothing needs root.
 """
 
 import hashlib
@@ -60,6 +60,20 @@ def debian_source(package: str, version: str) -> Path:
     return unpacked
 
 
+def debian_packages(*packages: str) -> Path:
+    """A folder in which these Debian packages, and others of ours, are unpacked as they would be in `/`; none is configured."""
+    root, archives = CACHE / "debian", CACHE / "archives"
+    missing = [package for package in packages if not (root / f".{package}").exists()]
+    if missing:
+        apt = _apt(archives / "apt")
+        _run(["apt-get", *apt, "-q", "download", *missing], "packages could not be downloaded", directory=archives)
+    for package in missing:
+        [*_, archive] = sorted(archives.glob(f"{package}_*.deb"))
+        _run(["dpkg-deb", "--extract", str(archive), str(root)], f"{archive} could not be unpacked")
+        (root / f".{package}").touch()
+    return root
+
+
 def postgresql_source() -> Path:
     """PostgreSQL's source tree, of the version that is installed, with `pg_regress` and `libpq_pipeline` built."""
     version = _installed_version()
@@ -95,8 +109,7 @@ def _debian_archive(package: str, version: str) -> Path:
     archives = CACHE / "archives"
     kept = sorted(archives.glob(f"{package}_{version}.orig.tar.*"))
     if not kept:
-        apt = _apt_for_sources(archives / "apt")
-        _run(["apt-get", *apt, "-q", "update"], "apt-get could not read the list of source packages")
+        apt = _apt(archives / "apt")
         listed = _run(["apt-cache", *apt, "showsrc", package], f"apt knows no source package {package}")
         offered = [line.split()[1] for line in listed.splitlines() if line.startswith("Version: ")]
         # A mirror keeps few versions: where the server's own is gone, its nearest tests are better than none.
@@ -114,19 +127,21 @@ def _debian_archive(package: str, version: str) -> Path:
     return kept[0]
 
 
-def _apt_for_sources(directory: Path) -> list[str]:
-    """Options that make apt read the machine's own archives, but their source packages, into a directory of ours."""
-    directory.mkdir(parents=True, exist_ok=True)
+def _apt(directory: Path) -> list[str]:
+    """Options by which apt reads the machine's own archives, with their source packages, into a directory of ours; their lists are read."""
     (directory / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     parts = directory / "sources.list.d"
     parts.mkdir(exist_ok=True)
     for listed in (_APT / "sources.list.d").glob("*.sources"):
-        (parts / listed.name).write_text(re.sub(r"^Types:.*$", "Types: deb-src", listed.read_text(), flags=re.MULTILINE))
+        (parts / listed.name).write_text(re.sub(r"^Types:.*$", "Types: deb deb-src", listed.read_text(), flags=re.MULTILINE))
     for listed in (_APT / "sources.list", *(_APT / "sources.list.d").glob("*.list")):
         if listed.exists():
-            (parts / f"{listed.stem}.list").write_text(re.sub(r"^deb\s", "deb-src ", listed.read_text(), flags=re.MULTILINE))
+            both = re.sub(r"^deb\s(.*)$", r"deb \1\ndeb-src \1", listed.read_text(), flags=re.MULTILINE)
+            (parts / f"{listed.stem}.list").write_text(both)
     settings = {"Etc::sourcelist": "/dev/null", "Etc::sourceparts": parts, "State::lists": directory / "lists", "Cache": directory}
-    return [word for name, value in settings.items() for word in ("-o", f"Dir::{name}={value}")]
+    options = [word for name, value in settings.items() for word in ("-o", f"Dir::{name}={value}")]
+    _run(["apt-get", *options, "-q", "update"], "apt-get could not read the lists of packages")
+    return options
 
 
 def _unpack(archive: Path, to: Path) -> None:

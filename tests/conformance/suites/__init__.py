@@ -1,7 +1,19 @@
 """The suites, in the order in which they run."""
 
 from tests.conformance.suite import Suite
-from tests.conformance.suites import asyncpg, dump, lib_pq, libpq_pipeline, pg8000, pg_regress, pgbench, psycopg2, sqlalchemy
+from tests.conformance.suites import (
+    asyncpg,
+    dbd_pg,
+    dump,
+    lib_pq,
+    libpq_pipeline,
+    libpqxx,
+    pg8000,
+    pg_regress,
+    pgbench,
+    psycopg2,
+    sqlalchemy,
+)
 
 ALL: tuple[Suite, ...] = (
     pgbench.Pgbench(),
@@ -12,5 +24,7 @@ ALL: tuple[Suite, ...] = (
     asyncpg.Asyncpg(),
     sqlalchemy.Sqlalchemy(),
     lib_pq.LibPq(),
+    dbd_pg.DbdPg(),
+    libpqxx.Libpqxx(),
     pg_regress.PgRegress(),
 )
