@@ -237,6 +237,7 @@ class ConnectionAdmin(ServiceModelAdmin):
                     ("opaque_functions", "opaque_workflow"),
                     "trusted_functions",
                     "derived_use",
+                    "detectors",
                 )
             },
         ),

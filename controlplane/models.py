@@ -298,6 +298,12 @@ class Connection(models.Model):
         default="scan",
         help_text="What happens where a masked column is used other than as plain output.",
     )
+    detectors = models.CharField(
+        max_length=5,
+        choices=[("off", "off"), ("alert", "alert"), ("mask", "mask")],
+        default="off",
+        help_text="A second net: what is done about values that look like personal data or secrets, in columns whose origin nobody knows.",
+    )
     row_evidence = models.CharField(
         max_length=6,
         choices=[("count", "count"), ("keys", "keys"), ("digest", "digest")],

@@ -45,7 +45,7 @@ def subject(item: Subject) -> Document:
 
 
 def connection(item: Connection) -> Document:
-    plain = ("name", "host", "port", "dbname", "user", "default", "derived_use", "row_evidence")
+    plain = ("name", "host", "port", "dbname", "user", "default", "derived_use", "detectors", "row_evidence")
     limits = ("max_rows", "idle_timeout", "max_sessions", "max_sessions_per_subject")
     return {
         **{name: getattr(item, name) for name in plain + limits},

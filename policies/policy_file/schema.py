@@ -129,6 +129,7 @@ CONNECTION = record(
     opaque_functions=OUTCOME,
     trusted_functions=any_of(TEXT),
     derived_use={"enum": ["scan", "deny"]},
+    detectors={"enum": ["off", "alert", "mask", False]},  # YAML reads a bare `off` as false
     row_evidence={"enum": ["count", "keys", "digest"]},
     max_rows=WHOLE,
     statement_timeout=DURATION,

@@ -105,9 +105,14 @@ _NEUTRAL = bytes.maketrans(b"0123456789" + _LETTERS, b"1" * 10 + b"x" * len(_LET
 _ESCAPE = re.compile(rb"(\\u[0-9A-Fa-f]{4}|\\.)")
 
 
+def suspects(data: bytes) -> bool:
+    """Whether there may be anything to find in many values at once, such as a read of DataRow messages."""
+    return _ANY.search(data) is not None
+
+
 def find(value: bytes) -> list[Span]:
-    """What is in a value, from left to right. ``value`` may also be many values one after the other."""
-    if _ANY.search(value) is None:
+    """What is in a value, from left to right."""
+    if not suspects(value):
         return []
     found: list[Span] = []
     for kind, (pattern, check) in _PATTERNS.items():

@@ -106,6 +106,7 @@ class Connection(Part, frozen=True):
     opaque_functions: Setting = "deny"
     trusted_functions: Names = ()
     derived_use: Literal["scan", "deny"] = "scan"
+    detectors: Literal["off", "alert", "mask"] = "off"
     row_evidence: Literal["count", "keys", "digest"] = "count"
     max_rows: Positive | None = None
     statement_timeout_ms: Positive | None = None

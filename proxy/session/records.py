@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
@@ -95,6 +96,7 @@ class Running:
     counted: int = 0  # of them, those of results that are complete
     bytes: int = 0
     masked_cells: int = 0
+    detected: Counter[str] = field(default_factory=Counter)  # by kind
     tag: str = ""
     sqlstate: str = ""
 
@@ -109,7 +111,7 @@ class Running:
 
 def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "", running: Running | None = None) -> Fields:
     done = running or Running(statement, state.now)
-    return {
+    fields: Fields = {
         "statement": statement,
         "session": state.id,
         "outcome": outcome,
@@ -120,6 +122,9 @@ def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "",
         "sqlstate": sqlstate or done.sqlstate,
         "duration_us": max(0, round((state.now - done.started) * 1_000_000)),
     }
+    if done.detected:
+        fields["detected"] = dict(done.detected)
+    return fields
 
 
 def _who(state: State) -> Fields:

@@ -84,9 +84,16 @@ def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
     running.bytes += reader.stop - reader.start
     if kind == backend.DATA_ROW:
         running.rows += count
-        if masker := _masker(relay, head):
-            data, masked = masker.rows(reader.buffer, reader.start, reader.stop)
-            running.masked_cells += masked
+        masker, watcher = _transformers(relay, head)
+        if masker is not None or watcher is not None:
+            data, start, stop = reader.buffer, reader.start, reader.stop
+            if masker is not None:
+                data, masked = masker.rows(data, start, stop)
+                start, stop = 0, len(data)
+                running.masked_cells += masked
+            if watcher is not None:
+                data, found = watcher.rows(data, start, stop)
+                running.detected.update(found)
             relay.outbox.client.add(data)
             return
     _forward(relay, reader)
@@ -102,7 +109,7 @@ def _stream(relay: Relay, reader: FrameReader) -> bool:
             return False
     else:
         if kind == backend.DATA_ROW:
-            if _masker(relay, head):
+            if any(_transformers(relay, head)):
                 return False
             head.running.rows += 1
         head.running.bytes += reader.size()
@@ -124,22 +131,28 @@ def _running(head: Expected | None) -> Running:
     return head.running
 
 
-def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
-    """The masker of the rows that are coming in; for an Execute it is made when the first of them arrives."""
-    if head is None or head.masker_known:
-        return head.masker if head is not None else None
+def _transformers(relay: Relay, head: Expected | None) -> tuple[transform.Masker | None, transform.Watcher | None]:
+    """What changes the rows that are coming in; for an Execute it is made when the first of them arrives."""
+    if head is None:
+        return None, None
+    if head.masker_known:
+        return head.masker, head.watcher
     portal = head.target
     if head.kind is Kind.EXECUTE and isinstance(portal, Portal):
         if not portal.is_described and portal.prepared.analysis.plan.kind != "none":
             raise surprise("rows whose columns were not described")
         _learn_masker(relay, head, portal.result_columns)
-    return head.masker
+    return head.masker, head.watcher
 
 
 def _learn_masker(relay: Relay, head: Expected, columns: Callable[[], tuple[backend.ResultColumn, ...]]) -> None:
     """By the masks under which the statement was decided: policy or catalog may be gone when its rows arrive."""
     head.masker_known = True
-    if head.context is not None and head.context.masks.by_column:
+    if head.context is None:
+        return
+    if head.context.connection.detectors != "off":
+        head.watcher = transform.watcher(columns(), head.context.masks.by_column, head.context.connection.detectors)
+    if head.context.masks.by_column:
         key = head.context.bundle.hash_key(relay.state.connection)
         _check_origins(relay, head, columns())
         head.masker = transform.masker(columns(), head.context.masks.by_column, key)
@@ -221,7 +234,7 @@ def on_statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None
 def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.pending.copying_in = False
     if head.kind is Kind.QUERY:
-        head.masker, head.masker_known = None, False  # the next result of the same Query describes itself
+        head.masker, head.watcher, head.masker_known = None, None, False  # the next result of the same Query describes itself
         _forward(relay, reader)
         return
     running = _running(head)
