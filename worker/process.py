@@ -22,7 +22,7 @@ import uvloop
 from proxy.events import Tick
 from proxy.policy.bundle import Bundle
 from proxy.session.environment import Environment
-from worker import VERSION, half_open, identity, log, settings
+from worker import VERSION, half_open, identity, log, settings, upstream
 from worker.analysis_pool import AnalysisPool
 from worker.approvals import Approvals, Broker
 from worker.background import Background
@@ -150,6 +150,7 @@ class Process:
             return
         before, environment.bundle = environment.bundle, bundle
         self._catalogs.use(bundle)
+        upstream.CONTEXTS.forget()
         if bundle is None:
             self._background.start(self._shut_out(), "revoked")
         elif before is not None and _idle_timeouts(before) != _idle_timeouts(bundle):

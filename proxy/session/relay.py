@@ -181,12 +181,21 @@ class Relay:
         certain = not context.names_matter or (self.names.path is not None and not self.gate.catalog_changed)
         return certain and prepared.key == context.key
 
-    def when_names_known(self, then: Callable[[], None]) -> None:
-        """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more."""
-        self._when_names_known(then, frozenset())
+    def when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None] | None = None) -> None:
+        """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more.
 
-    def _when_names_known(self, then: Callable[[], None], tried: frozenset[str]) -> None:
-        if self.unsynced or not self._learn_names(tried, lambda now_tried: self._when_names_known(then, now_tried)):
+        ``cancelled`` is called instead where the client has cancelled meanwhile; without it the message is just refused.
+        """
+        self.cancelled = False
+        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset())
+
+    def _when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None], tried: frozenset[str]) -> None:
+        if not self.unsynced and self._learn_names(tried, lambda now_tried: self._when_names_known(then, cancelled, now_tried)):
+            return
+        if self.cancelled:
+            self.cancelled = False
+            cancelled(errors.cancelled())
+        else:
             then()
 
     def _learn_names(self, tried: frozenset[str], again: Callable[[frozenset[str]], None]) -> bool:

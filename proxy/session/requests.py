@@ -321,7 +321,7 @@ def on_execute(relay: Relay, execute: Execute) -> None:
     message = received(relay)
     portal = relay.portals.get(execute.portal)
     if portal is not None:
-        relay.when_names_known(lambda: _execute(relay, portal, message))
+        relay.when_names_known(lambda: _execute(relay, portal, message), lambda refusal: _execute(relay, portal, message, refusal))
     elif _server_may_know(relay, execute.portal):
         unbound = Bind(execute.portal, b"")
         _made_by_sql(relay, "FETCH ALL FROM", execute.portal, lambda made: _execute(relay, _portal(relay, made, unbound), message))
@@ -330,10 +330,10 @@ def on_execute(relay: Relay, execute: Execute) -> None:
         relay.refuse(Refusal("34000", f'portal "{name}" does not exist'), simple=False)
 
 
-def _execute(relay: Relay, portal: Portal, message: bytes) -> None:
+def _execute(relay: Relay, portal: Portal, message: bytes, refusal: Refusal | None = None) -> None:
     prepared, context = portal.prepared, relay.gate.context()
     prospect = relay.prospect(Examined(prepared.text, prepared.analysis, context), "extended", message, portal)
-    refusal = relay.standing()
+    refusal = refusal or relay.standing()
     if refusal is None and portal.problem:
         refusal = errors.undecidable(portal.problem, hint="Bind again.")
     if refusal is None and context.masks.digest != portal.mask_digest:

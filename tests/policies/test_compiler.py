@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import CharField
 from django.utils import timezone
 
 from approvals.models import Workflow
 from controlplane import services
-from controlplane.models import BundleVersion, Connection, Grant, Subject, User
+from controlplane.models import BundleVersion, Connection, Grant, OidcIssuer, Subject, User
 from policies import compiler
 from policies.models import MaskingRule, StatementRule
 from proxy.policy.bundle import Bundle
+from proxy.policy.payload import LONGEST
 from tests.policies.conftest import ACTOR
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +51,36 @@ def test_the_core_loads_everything(bot: Subject, grant: Grant, crm: Connection, 
     assert bundle.rules[0].workflow == "owners"
     assert bundle.masking_on("crm")[0].cleared[0].groups == ("agents",)
     assert bundle.grants_on("crm")[0].actions == ("select",)
+
+
+def test_the_core_loads_names_as_long_as_the_tables_hold_them() -> None:
+    """Or the change that brings one could not be published, for a reason that nobody who reads the form expects."""
+
+    def longest(model: type[Any], **given: Any) -> Any:
+        row = model(**given)
+        for field in model._meta.get_fields():
+            if isinstance(field, ArrayField) and field.name not in given:
+                setattr(row, field.name, ["x" * field.base_field.max_length])
+            elif isinstance(field, CharField) and field.max_length and not field.choices and field.name not in given:
+                setattr(row, field.name, "x" * field.max_length)
+        row.save()
+        return row
+
+    group, owner, workflow = longest(Group), longest(User), longest(Workflow)
+    subject = longest(Subject, owner=owner, oidc_issuer=longest(OidcIssuer), certificate_common_name="")
+    named = longest(Subject, name="y" * 63, oidc_issuer=None, oidc_subject="", certificate_uri="")
+    subject.groups.add(group)
+    for one in (subject, named):
+        services.create_key(one, actor=ACTOR, publish=False)
+    connection = longest(Connection, unanalyzable="approve", unanalyzable_workflow=workflow)
+    services.ensure_credential(connection)
+    Grant.objects.create(actions=["select"]).connections.add(connection)
+    columns = ["a.b." + "x" * (LONGEST - 4)]
+    longest(MaskingRule, columns=columns, method={"name": "redact"}).cleared_groups.add(group)
+    longest(StatementRule, when={"groups": [group.name]}, then="approve", workflow=workflow)
+    bundle = Bundle.load(compiler.canonical(content(), 1).encode(), services.connection_secrets())
+    assert len(bundle.issuers[0].issuer) == 500
+    assert len(bundle.subjects) == 2
 
 
 def test_what_does_not_apply_is_left_out(bot: Subject, grant: Grant) -> None:

@@ -1,11 +1,14 @@
 """How a session ends, and what reaches it from outside of its two connections."""
 
+import pytest
+
 from proxy import effects as fx
 from proxy import events as ev
+from proxy.wire import frontend as wire
 from proxy.wire.backend import CommandComplete, DataRow
-from proxy.wire.frontend import Query
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Describe, Execute, Parse, Query
 from tests.proxy.session.example import HELD, MASKED, bundle, one
-from tests.proxy.session.playbook import IDLE, PROBE_ANSWER, Playbook, error
+from tests.proxy.session.playbook import FAILED, IDLE, IN_BLOCK, PROBE_ANSWER, Playbook, error
 
 
 def test_cancel_goes_to_the_server_with_its_own_key() -> None:
@@ -35,6 +38,32 @@ def test_a_cancel_that_comes_while_names_are_asked_for_is_not_lost() -> None:
     book.client(Query(b"select 1"))
     assert book.give(ev.CancelRequested()) == [], "the probe is not the client's"
     assert "client ErrorResponse 57014" in book.server(*PROBE_ANSWER)
+
+
+@pytest.mark.parametrize("first", [Execute(b"p"), Describe(b"P", b"p"), wire.Close(b"P", b"p")])
+def test_a_cancel_that_comes_while_a_batch_waits_for_names_is_not_lost(first: Execute | Describe | wire.Close) -> None:
+    book = Playbook(bundle(**MASKED), {"set": one("set", names_change=True)}).sign_in()
+    book.client(Query(b"begin"))
+    book.server(CommandComplete("BEGIN"), IN_BLOCK)
+    book.client(Parse(b"", b"select 1"), Bind(b"p", b""), SYNC_MESSAGE)
+    book.server(b"1\0\0\0\x04", b"2\0\0\0\x04", IN_BLOCK)
+    book.client(Query(b"set"))
+    book.server(CommandComplete("SET"), IN_BLOCK)
+    book.answer_probes = False
+    asked = book.client(first, Execute(b"p"), SYNC_MESSAGE)
+    assert "server Parse" in asked, "the probe"
+    book.effects.clear()
+    assert book.give(ev.CancelRequested()) == [], "the probe is not the client's"
+    book.server(*PROBE_ANSWER[:-1], IN_BLOCK)
+    denied = ["deny"] if isinstance(first, Execute) else []
+    assert [record["decision"] for record in book.records("statement.intended")] == denied
+    assert first.encode() not in book.sent()
+    words = book.server(error("34000"), FAILED)
+    assert words == ["client ErrorResponse 57014", "client ReadyForQuery E"]
+    book.answer_probes = True
+    book.client(Query(b"rollback"))
+    book.server(CommandComplete("ROLLBACK"), IDLE)
+    assert book.client(Query(b"select 1"))[-1] == "server Query", "it is forgotten"
 
 
 def test_a_cancel_of_a_statement_that_was_refused_meanwhile_is_forgotten() -> None:
