@@ -1,7 +1,7 @@
 """Where the suites come from: source packages by the machine's own package clients, kept under `build/conformance`.
 
-pip checks each source distribution against the hash given here, apt each source package against the signed index of the archive that
-the machine is set up for. Nothing is installed outside `build/`, and nothing needs root.
+pip checks each source distribution against the hash given here, apt each package against the signed index of the archive that the
+machine is set up for. Nothing is installed outside `build/`, and nothing needs root.
 """
 
 import hashlib
@@ -60,6 +60,41 @@ def debian_source(package: str, version: str) -> Path:
     return unpacked
 
 
+def npm_modules(*packages: str) -> Path:
+    """The `node_modules` with these packages, `name@version` each, and all that they need. npm checks what it gets by its index."""
+    directory = CACHE / f"npm-{_digest(packages)}"
+    if not directory.exists():
+        unfinished = directory.with_name(f"{directory.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(unfinished)]
+        _run(["npm", "install", *options, *packages], f"npm could not install {', '.join(packages)}")
+        unfinished.rename(directory)
+    return directory / "node_modules"
+
+
+def debian_files(*packages: str) -> Path:
+    """What these Debian packages install, in a folder of ours, and what others do that they depend on and whose names begin alike.
+
+    So all of `golang-…-dev` come along, and none of a library that the machine has or has not.
+    """
+    family = packages[0].partition("-")[0]
+    unpacked = CACHE / f"{family}-{_digest(packages)}"
+    if not unpacked.exists():
+        archives = CACHE / "archives" / unpacked.name
+        archives.mkdir(parents=True, exist_ok=True)
+        apt = _apt("deb", CACHE / "archives" / "apt-deb")
+        only = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+        listed = _run(["apt-cache", *apt, "depends", "--recurse", *only, *packages], f"apt does not know each of {', '.join(packages)}")
+        wanted = sorted(set(re.findall(rf"^{family}-\S+", listed, re.MULTILINE)))
+        _run(["apt-get", *apt, "-q", "download", *wanted], "apt-get could not download them", directory=archives)
+        unfinished = unpacked.with_name(f"{unpacked.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for archive in sorted(archives.glob("*.deb")):
+            _run(["dpkg-deb", "-x", str(archive), str(unfinished)], f"{archive.name} is not in order")
+        unfinished.rename(unpacked)
+    return unpacked
+
+
 def postgresql_source() -> Path:
     """PostgreSQL's source tree, of the version that is installed, with `pg_regress` and `libpq_pipeline` built."""
     version = _installed_version()
@@ -95,8 +130,7 @@ def _debian_archive(package: str, version: str) -> Path:
     archives = CACHE / "archives"
     kept = sorted(archives.glob(f"{package}_{version}.orig.tar.*"))
     if not kept:
-        apt = _apt_for_sources(archives / "apt")
-        _run(["apt-get", *apt, "-q", "update"], "apt-get could not read the list of source packages")
+        apt = _apt("deb-src", archives / "apt")
         listed = _run(["apt-cache", *apt, "showsrc", package], f"apt knows no source package {package}")
         offered = [line.split()[1] for line in listed.splitlines() if line.startswith("Version: ")]
         # A mirror keeps few versions: where the server's own is gone, its nearest tests are better than none.
@@ -114,19 +148,25 @@ def _debian_archive(package: str, version: str) -> Path:
     return kept[0]
 
 
-def _apt_for_sources(directory: Path) -> list[str]:
-    """Options that make apt read the machine's own archives, but their source packages, into a directory of ours."""
+def _apt(kind: str, directory: Path) -> list[str]:
+    """Options that make apt read the machine's own archives, their `deb` or their `deb-src` packages, into a directory of ours."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     parts = directory / "sources.list.d"
     parts.mkdir(exist_ok=True)
     for listed in (_APT / "sources.list.d").glob("*.sources"):
-        (parts / listed.name).write_text(re.sub(r"^Types:.*$", "Types: deb-src", listed.read_text(), flags=re.MULTILINE))
+        (parts / listed.name).write_text(re.sub(r"^Types:.*$", f"Types: {kind}", listed.read_text(), flags=re.MULTILINE))
     for listed in (_APT / "sources.list", *(_APT / "sources.list.d").glob("*.list")):
         if listed.exists():
-            (parts / f"{listed.stem}.list").write_text(re.sub(r"^deb\s", "deb-src ", listed.read_text(), flags=re.MULTILINE))
+            (parts / f"{listed.stem}.list").write_text(re.sub(r"^deb\s", f"{kind} ", listed.read_text(), flags=re.MULTILINE))
     settings = {"Etc::sourcelist": "/dev/null", "Etc::sourceparts": parts, "State::lists": directory / "lists", "Cache": directory}
-    return [word for name, value in settings.items() for word in ("-o", f"Dir::{name}={value}")]
+    options = [word for name, value in settings.items() for word in ("-o", f"Dir::{name}={value}")]
+    _run(["apt-get", *options, "-q", "update"], "apt-get could not read the list of packages")
+    return options
+
+
+def _digest(packages: Sequence[str]) -> str:
+    return hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
 
 
 def _unpack(archive: Path, to: Path) -> None:

@@ -1,7 +1,20 @@
 """The suites, in the order in which they run."""
 
 from tests.conformance.suite import Suite
-from tests.conformance.suites import asyncpg, dump, lib_pq, libpq_pipeline, pg8000, pg_regress, pgbench, psycopg2, sqlalchemy
+from tests.conformance.suites import (
+    asyncpg,
+    dump,
+    lib_pq,
+    libpq_pipeline,
+    node_postgres,
+    pg8000,
+    pg_regress,
+    pgbench,
+    pgx,
+    psycopg2,
+    psycopg3,
+    sqlalchemy,
+)
 
 ALL: tuple[Suite, ...] = (
     pgbench.Pgbench(),
@@ -9,8 +22,11 @@ ALL: tuple[Suite, ...] = (
     libpq_pipeline.LibpqPipeline(),
     pg8000.Pg8000(),
     psycopg2.Psycopg2(),
+    psycopg3.Psycopg3(),
     asyncpg.Asyncpg(),
     sqlalchemy.Sqlalchemy(),
     lib_pq.LibPq(),
+    pgx.Pgx(),
+    node_postgres.NodePostgres(),
     pg_regress.PgRegress(),
 )
