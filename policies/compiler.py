@@ -145,6 +145,8 @@ def _connection(item: Connection) -> dict[str, Any]:
         "max_rows": item.max_rows,
         "statement_timeout_ms": item.statement_timeout_ms,
         "max_sessions": item.max_sessions,
+        "max_sessions_per_subject": item.max_sessions_per_subject,
+        "idle_timeout": item.idle_timeout,
     }
 
 

@@ -132,7 +132,9 @@ CONNECTION = record(
     row_evidence={"enum": ["count", "keys", "digest"]},
     max_rows=WHOLE,
     statement_timeout=DURATION,
+    idle_timeout=DURATION,
     max_sessions=WHOLE,
+    max_sessions_per_subject=WHOLE,
 )
 GRANT = record(
     ("to", "connections", "actions"),

@@ -110,6 +110,8 @@ class Connection(Part, frozen=True):
     max_rows: Positive | None = None
     statement_timeout_ms: Positive | None = None
     max_sessions: Positive | None = None
+    max_sessions_per_subject: Positive | None = None
+    idle_timeout: Positive | None = None  # seconds
 
 
 class Grant(Part, frozen=True, rename={"valid_from": "from"}):

@@ -68,4 +68,4 @@ class Environment:
     mask_sets: MaskSets = field(default_factory=MaskSets)
     attempts: Attempts = field(default_factory=Attempts)
     draining: bool = False
-    sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection
+    sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection, and by `connection/subject`

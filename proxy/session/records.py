@@ -14,12 +14,12 @@ from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
-from proxy.session.prepared import SHOWN
 from proxy.session.state import State
 from proxy.sql.recorded import fields_of
 
 Fields = dict[str, object]
-WHOLE = 16 << 20  # characters of a text that is recorded as it is
+WHOLE = 16 << 20  # characters of a text that is recorded as it is; …
+_BEGINNING = 64 << 10  # of a longer one, these
 
 
 def session_opened(state: State) -> Fields:
@@ -63,7 +63,7 @@ def _recorded(text: str) -> str:
     """A text as the record has it: longer ones, which only run where every statement is allowed, by their beginning and digest."""
     if len(text) <= WHOLE:
         return text
-    whole, beginning = text.encode("utf-8", "surrogatepass"), text[:SHOWN]
+    whole, beginning = text.encode("utf-8", "surrogatepass"), text[:_BEGINNING]
     left = len(whole) - len(beginning.encode("utf-8", "surrogatepass"))
     return f"{beginning}…(+{left} bytes, sha256 {hashlib.sha256(whole).hexdigest()})"
 

@@ -24,6 +24,8 @@ from proxy.wire.framing import FrameReader
 
 Handler = Callable[[Relay, Expected, FrameReader], None]
 
+_STREAMED = (backend.DATA_ROW, backend.COPY_DATA, backend.NOTICE_RESPONSE)  # what may be large
+
 
 def surprise(what: str) -> EndSession:
     return EndSession(f"the server sent {what}", errors.internal())
@@ -91,22 +93,29 @@ def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
 
 
 def _stream(relay: Relay, reader: FrameReader) -> bool:
-    """Pass on what is there of a row that nobody looks into; whether there was anything."""
+    """Pass on what is there of a row, or of a notice, that nobody looks into; whether there was anything."""
     kind, head = reader.peek(), relay.pending.head
-    if kind not in (backend.DATA_ROW, backend.COPY_DATA) or head is None or head.running is None:
+    if kind not in _STREAMED or head is None or head.running is None:
         return False
-    if kind == backend.DATA_ROW:
-        if _masker(relay, head):
+    if kind == backend.NOTICE_RESPONSE:
+        if _change(relay, head):
             return False
-        head.running.rows += 1
+    else:
+        if kind == backend.DATA_ROW:
+            if _masker(relay, head):
+                return False
+            head.running.rows += 1
+        head.running.bytes += reader.size()
     reader.stream()
     _continued(relay, reader)
     return True
 
 
 def _continued(relay: Relay, reader: FrameReader) -> None:
-    _running(relay.pending.head).bytes += reader.stop - reader.start
     _forward(relay, reader)
+    if relay.untold and not reader.remaining:
+        relay.outbox.client.add(relay.untold)
+        relay.untold = b""
 
 
 def _running(head: Expected | None) -> Running:
@@ -299,14 +308,17 @@ def _abandon_batch(relay: Relay, failed: Expected) -> None:
 
 
 def _tell(relay: Relay, fields: ErrorFields, head: Expected | None, kind: bytes) -> None:
-    if relay.sanitising or (head is not None and head.sanitise):
-        fields = transform.sanitise(fields)
-    elif head is not None and head.rewritten:
-        fields = transform.without_position(fields)
+    if change := _change(relay, head):
+        relay.outbox.client.add(change(fields).encode(kind))
     else:
         _forward(relay, relay.state.server_reader)
-        return
-    relay.outbox.client.add(fields.encode(kind))
+
+
+def _change(relay: Relay, head: Expected | None) -> Callable[[ErrorFields], ErrorFields] | None:
+    """What is done to an error or a notice before the client gets it."""
+    if relay.sanitising or (head is not None and head.sanitise):
+        return transform.sanitise
+    return transform.without_position if head is not None and head.rewritten else None
 
 
 # -- at any time

@@ -14,7 +14,7 @@ from proxy import errors, events
 from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
 from proxy.errors import Refusal
 from proxy.events import Event
-from proxy.session import records, replies, requests
+from proxy.session import idle, records, replies, requests
 from proxy.session.environment import Environment
 from proxy.session.relay import Relay
 from proxy.session.startup import Startup
@@ -72,6 +72,7 @@ class Session:
         if not self._startup.admitted:
             self._startup.client_data(event.data)
             return
+        self._state.active_at = self._state.now
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
@@ -85,6 +86,8 @@ class Session:
             if not self._upstream.ready:
                 return
             self._relay = Relay(self._state)
+            self._state.active_at = self._state.now
+            idle.wake(self._relay)
         replies.pump(self._relay)
 
     def _settle(self, relay: Relay) -> None:
@@ -94,6 +97,8 @@ class Session:
             relay.resume()
         requests.pump(relay)
         relay.check_backlog()
+        if relay.finished and relay.waiting is None and (relay.pending.copying_in or not relay.pending.boundaries):
+            raise EndSession("client gone")  # nothing more will be answered: what lacks its end or its Sync will never have it
         if (relay.draining or self._state.environment.draining) and relay.is_idle():
             raise EndSession("drained", errors.shutting_down())
 
@@ -128,6 +133,7 @@ class Session:
     def _tick(self, event: events.Tick) -> None:
         if self._relay is not None:
             self._relay.holder.tick(self._relay)
+            idle.tick(self._relay)
 
     # -- the end
 
@@ -144,6 +150,12 @@ class Session:
 
     def _cancel_server(self) -> None:
         self._state.outbox.add(CancelServer(self._state.server_process, self._state.server_secret))
+
+    def _client_finished(self, event: events.ClientFinished) -> None:
+        """As at a server, what came before is answered first. (One that waits for a COPY's data ends at once.)"""
+        if self._relay is None:
+            raise EndSession("client gone")
+        self._relay.finished = True
 
     def _client_gone(self, event: events.ClientGone) -> None:
         if self._relay is not None and self._relay.pending:
@@ -180,14 +192,15 @@ class Session:
             # Of strangers from where too many have failed nothing more is recorded, or whoever likes could fill the spool.
             state.outbox.record("session.refused", records.session_refused(state, refusal.sqlstate, reason))
         if state.counted:
-            state.environment.sessions[state.connection] -= 1
+            state.environment.sessions.subtract(state.places)
         if refusal is not None:
             said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
             state.outbox.add(Log("warning", "session.ended", said))
             if state.identity is None and refusal.sqlstate in _FAILURES:
                 state.outbox.add(Delay(attempts.failed(state.client_ip, state.now)))
-            state.outbox.client.add(error_response(refusal))
-        if state.opened:
+            if not state.server_reader.remaining:  # inside of a row it would be taken for the rest of it
+                state.outbox.client.add(error_response(refusal))
+        if state.opened and not state.reader.remaining:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))
         state.outbox.add(Close(reason))
 
@@ -206,6 +219,7 @@ _HANDLERS: Mapping[type, Callable[[Session, Any], None]] = {
     events.ServerOpened: Session._server_opened,
     events.ServerFailed: Session._server_failed,
     events.ServerGone: Session._server_gone,
+    events.ClientFinished: Session._client_finished,
     events.ClientGone: Session._client_gone,
     events.RecordFailed: Session._record_failed,
     events.Drain: Session._drain,

@@ -1,4 +1,4 @@
-"""Where the suites come from: source packages by the machine's own package clients, kept under `build/conformance`.
+"""Where the suites come from: packages by the machine's own package clients, kept under `build/conformance`.
 
 pip checks each source distribution against the hash given here, apt each package against the signed index of the archive that the
 machine is set up for. Nothing is installed outside `build/`, and nothing needs root.
@@ -62,7 +62,7 @@ def debian_source(package: str, version: str) -> Path:
 
 def npm_modules(*packages: str) -> Path:
     """The `node_modules` with these packages, `name@version` each, and all that they need. npm checks what it gets by its index."""
-    directory = CACHE / f"npm-{_digest(packages)}"
+    directory = CACHE / f"npm-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}"
     if not directory.exists():
         unfinished = directory.with_name(f"{directory.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -72,27 +72,18 @@ def npm_modules(*packages: str) -> Path:
     return directory / "node_modules"
 
 
-def debian_files(*packages: str) -> Path:
-    """What these Debian packages install, in a folder of ours, and what others do that they depend on and whose names begin alike.
-
-    So all of `golang-…-dev` come along, and none of a library that the machine has or has not.
-    """
-    family = packages[0].partition("-")[0]
-    unpacked = CACHE / f"{family}-{_digest(packages)}"
-    if not unpacked.exists():
-        archives = CACHE / "archives" / unpacked.name
-        archives.mkdir(parents=True, exist_ok=True)
-        apt = _apt("deb", CACHE / "archives" / "apt-deb")
-        only = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
-        listed = _run(["apt-cache", *apt, "depends", "--recurse", *only, *packages], f"apt does not know each of {', '.join(packages)}")
-        wanted = sorted(set(re.findall(rf"^{family}-\S+", listed, re.MULTILINE)))
-        _run(["apt-get", *apt, "-q", "download", *wanted], "apt-get could not download them", directory=archives)
-        unfinished = unpacked.with_name(f"{unpacked.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        for archive in sorted(archives.glob("*.deb")):
-            _run(["dpkg-deb", "-x", str(archive), str(unfinished)], f"{archive.name} is not in order")
-        unfinished.rename(unpacked)
-    return unpacked
+def debian_packages(*packages: str) -> Path:
+    """A folder in which these Debian packages, and others of ours, are unpacked as they would be in `/`; none is configured."""
+    root, archives = CACHE / "debian", CACHE / "archives"
+    missing = [package for package in packages if not (root / f".{package}").exists()]
+    if missing:
+        apt = _apt(archives / "apt")
+        _run(["apt-get", *apt, "-q", "download", *missing], "packages could not be downloaded", directory=archives)
+    for package in missing:
+        [*_, archive] = sorted(archives.glob(f"{package}_*.deb"))
+        _run(["dpkg-deb", "--extract", str(archive), str(root)], f"{archive} could not be unpacked")
+        (root / f".{package}").touch()
+    return root
 
 
 def postgresql_source() -> Path:
@@ -130,7 +121,7 @@ def _debian_archive(package: str, version: str) -> Path:
     archives = CACHE / "archives"
     kept = sorted(archives.glob(f"{package}_{version}.orig.tar.*"))
     if not kept:
-        apt = _apt("deb-src", archives / "apt")
+        apt = _apt(archives / "apt")
         listed = _run(["apt-cache", *apt, "showsrc", package], f"apt knows no source package {package}")
         offered = [line.split()[1] for line in listed.splitlines() if line.startswith("Version: ")]
         # A mirror keeps few versions: where the server's own is gone, its nearest tests are better than none.
@@ -148,25 +139,21 @@ def _debian_archive(package: str, version: str) -> Path:
     return kept[0]
 
 
-def _apt(kind: str, directory: Path) -> list[str]:
-    """Options that make apt read the machine's own archives, their `deb` or their `deb-src` packages, into a directory of ours."""
-    directory.mkdir(parents=True, exist_ok=True)
+def _apt(directory: Path) -> list[str]:
+    """Options by which apt reads the machine's own archives, with their source packages, into a directory of ours; their lists are read."""
     (directory / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     parts = directory / "sources.list.d"
     parts.mkdir(exist_ok=True)
     for listed in (_APT / "sources.list.d").glob("*.sources"):
-        (parts / listed.name).write_text(re.sub(r"^Types:.*$", f"Types: {kind}", listed.read_text(), flags=re.MULTILINE))
+        (parts / listed.name).write_text(re.sub(r"^Types:.*$", "Types: deb deb-src", listed.read_text(), flags=re.MULTILINE))
     for listed in (_APT / "sources.list", *(_APT / "sources.list.d").glob("*.list")):
         if listed.exists():
-            (parts / f"{listed.stem}.list").write_text(re.sub(r"^deb\s", f"{kind} ", listed.read_text(), flags=re.MULTILINE))
+            both = re.sub(r"^deb\s(.*)$", r"deb \1\ndeb-src \1", listed.read_text(), flags=re.MULTILINE)
+            (parts / f"{listed.stem}.list").write_text(both)
     settings = {"Etc::sourcelist": "/dev/null", "Etc::sourceparts": parts, "State::lists": directory / "lists", "Cache": directory}
     options = [word for name, value in settings.items() for word in ("-o", f"Dir::{name}={value}")]
-    _run(["apt-get", *options, "-q", "update"], "apt-get could not read the list of packages")
+    _run(["apt-get", *options, "-q", "update"], "apt-get could not read the lists of packages")
     return options
-
-
-def _digest(packages: Sequence[str]) -> str:
-    return hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
 
 
 def _unpack(archive: Path, to: Path) -> None:

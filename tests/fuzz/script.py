@@ -141,6 +141,9 @@ def talk(data: bytes, cut: int = 0) -> Driver:
         elif op in (23, 24, 25):
             send()
             driver.turn(cut)
+        elif op == 31:
+            send()
+            driver.part(script.byte(), cut)
         else:
             send()
             happen(driver, script, op)

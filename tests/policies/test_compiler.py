@@ -34,6 +34,7 @@ def test_canonical_and_stable(bot: Subject, grant: Grant) -> None:
 def test_the_core_loads_everything(bot: Subject, grant: Grant, crm: Connection, agents: Group) -> None:
     workflow = services.save(Workflow(name="owners"), actor=ACTOR)
     crm.unanalyzable, crm.unanalyzable_workflow = "approve", workflow
+    crm.max_sessions, crm.max_sessions_per_subject, crm.idle_timeout = 50, 5, 900
     services.save(crm, actor=ACTOR)
     rule = StatementRule(name="r", when={"actions": ["delete"], "groups": ["agents"]}, then="approve", workflow=workflow, message="Ask.")
     services.save(rule, actor=ACTOR)
@@ -41,6 +42,8 @@ def test_the_core_loads_everything(bot: Subject, grant: Grant, crm: Connection, 
     services.save(mask, actor=ACTOR, links={"connections": [crm], "cleared_groups": [agents]})
     bundle = Bundle.load(BundleVersion.objects.first().payload.encode(), services.connection_secrets())
     assert bundle.connection("crm").unanalyzable.approve == "owners"
+    limited = bundle.connection("crm")
+    assert (limited.max_sessions, limited.max_sessions_per_subject, limited.idle_timeout) == (50, 5, 900)
     assert bundle.rules[0].workflow == "owners"
     assert bundle.masking_on("crm")[0].cleared[0].groups == ("agents",)
     assert bundle.grants_on("crm")[0].actions == ("select",)

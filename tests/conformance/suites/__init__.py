@@ -3,9 +3,11 @@
 from tests.conformance.suite import Suite
 from tests.conformance.suites import (
     asyncpg,
+    dbd_pg,
     dump,
     lib_pq,
     libpq_pipeline,
+    libpqxx,
     node_postgres,
     pg8000,
     pg_regress,
@@ -28,5 +30,7 @@ ALL: tuple[Suite, ...] = (
     lib_pq.LibPq(),
     pgx.Pgx(),
     node_postgres.NodePostgres(),
+    dbd_pg.DbdPg(),
+    libpqxx.Libpqxx(),
     pg_regress.PgRegress(),
 )

@@ -11,7 +11,13 @@ from tests.conformance import downloads
 from tests.conformance.sides import Side
 from tests.conformance.suite import Outcomes, go_outcomes, go_program, plain_environment
 
-_PACKAGES = ("golang-github-jackc-pgx-v4-dev", "golang-github-jackc-pgmock-dev", "golang-github-masterminds-semver-dev")
+_JACKC = ("pgx-v4", "pgconn", "pgtype", "pgproto3-v2", "pgio", "pgpassfile", "pgservicefile", "chunkreader-v2", "puddle", "pgmock")
+_OTHERS = (
+    "golang-github-cockroachdb-apd-dev", "golang-github-davecgh-go-spew-dev", "golang-github-gofrs-uuid-dev",
+    "golang-github-masterminds-semver-dev", "golang-github-pkg-errors-dev", "golang-github-pmezard-go-difflib-dev",
+    "golang-github-shopspring-decimal-dev", "golang-github-stretchr-testify-dev", "golang-golang-x-crypto-dev",
+    "golang-golang-x-text-dev", "golang-gopkg-yaml.v3-dev",
+)  # fmt: skip
 _TESTED = {"pgconn": "pgconn", "pgx": "pgx/v4", "pgxpool": "pgx/v4/pgxpool", "stdlib": "pgx/v4/stdlib"}
 
 
@@ -43,7 +49,7 @@ class Pgx:
 
 
 def _gopath() -> Path:
-    return downloads.debian_files(*_PACKAGES) / "usr" / "share" / "gocode"
+    return downloads.debian_packages(*(f"golang-github-jackc-{name}-dev" for name in _JACKC), *_OTHERS) / "usr" / "share" / "gocode"
 
 
 def _source(name: str) -> Path:

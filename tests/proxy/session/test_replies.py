@@ -91,6 +91,27 @@ def test_copy_out_is_streamed_in_pieces() -> None:
     assert book.records("statement.completed")[0]["bytes"] == len(data)
 
 
+def test_a_large_notice_is_passed_on_in_pieces_where_nothing_is_taken_from_it() -> None:
+    notice = error("00000", "x" * 4096, "NOTICE").replace(b"E", b"N", 1)
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    book.server(notice[:1000])
+    assert book.sent(fx.SendToClient) == notice[:1000]
+    book.server(notice[1000:], CommandComplete("DO"), IDLE)
+    assert notice in book.sent(fx.SendToClient)
+    assert book.records("statement.completed")[0]["bytes"] == 0, "it is no result"
+
+
+def test_a_large_notice_about_a_masked_relation_is_not() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",), sanitise_errors=True)
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    notice = error("00000", "123-45-6789" * 400, "NOTICE").replace(b"E", b"N", 1)
+    assert book.server(notice[:1000]) == []
+    assert book.server(notice[1000:]) == ["client NoticeResponse"]
+    assert b"6789" not in book.sent(fx.SendToClient)
+
+
 def test_masked_cells_by_origin_in_the_simple_protocol() -> None:
     plan = MaskPlan("result", masked=("crm.customers.ssn",))
     book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
