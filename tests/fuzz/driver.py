@@ -27,7 +27,7 @@ from tests.proxy.session.playbook import Playbook
 POLICIES: tuple[Bundle, ...] = (
     bundle(),
     bundle(**MASKED),
-    bundle(**HELD),
+    bundle(**HELD, connection={"idle_timeout": 300}),
     bundle(rules=[rule("drop", "deny")], connection={"opaque_functions": "deny", "unanalyzable": "deny"}),
     bundle(**MASKED, rules=[rule("delete", "approve"), rule("insert", "deny")]),
 )

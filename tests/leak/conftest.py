@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -31,13 +32,14 @@ _STATE = """
 class Vault:
     """A database with the schema, built anew when something changed it."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, schema: str = SCHEMA) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
+        self._schema = schema
         self.build()
 
     def build(self) -> None:
         self._connection.execute("SET client_min_messages = error; DROP SCHEMA IF EXISTS vault, open, gone, safe CASCADE")
-        self._connection.execute(SCHEMA)
+        self._connection.execute(self._schema)
         self._built = self._state()
 
     def mend(self) -> bool:
@@ -67,24 +69,34 @@ def vaults(target15: Target) -> Iterator[tuple[Vault, Vault]]:
     yield made[0], made[1]
     for vault in made:
         vault.close()
+    for dbname in ("leak_guarded", "leak_bare"):
+        target15.sql(f"DROP DATABASE {dbname} WITH (FORCE)")
+    target15.sql(f"DROP ROLE {ROLE}")
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
-    """One process: a session that makes a table has the gateway read the catalog for all others."""
+@contextmanager
+def guard(directory: Path, target: Target, broker: str, databases: list[str]) -> Iterator[Gateway]:
+    """A gateway before the guarded vault, and before these databases of the same server under ``crm/NAME``."""
     plane = ControlPlane()
-    connection = {"dbname": "leak_guarded", "user": ROLE}
+    connection = {"dbname": "leak_guarded", "databases": databases, "user": ROLE}
     secret = {"connections": {"crm": {"password": PASSWORD, "hash_key": base64.b64encode(bytes(32)).decode()}}}
-    made = Gateway(plane, tmp_path_factory.mktemp("leaks") / "worker", broker)
+    made = Gateway(plane, directory / "worker", broker)
     try:
         made.start(ready=False)
         made.until(lambda: plane.called("enrol"))
-        plane.publish(bundle(target15, masking=MASKING, connection=connection), secret)
+        plane.publish(bundle(target, masking=MASKING, connection=connection), secret)
         made.until(lambda: made.health()[0] == 200)
         yield made
     finally:
         made.close()
         plane.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
+    """One process: a session that makes a table has the gateway read the catalog for all others."""
+    with guard(tmp_path_factory.mktemp("leaks"), target15, broker, []) as made:
+        yield made
 
 
 @pytest.fixture
