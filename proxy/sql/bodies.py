@@ -121,7 +121,10 @@ def read_block(
         statements = [one for text in code.statements for one in parse(text)]
     except (SyntaxFailure, TooMuch):
         return None
-    return _readers(statements, catalog, path, trusted, names | code.variables)
+    readers = _readers(statements, catalog, path, trusted, names | code.variables)
+    for reader in readers or ():
+        reader.catches = reads_errors(definition)
+    return readers
 
 
 def _readers(
@@ -166,6 +169,11 @@ def _names_a_name(call: Node) -> bool:
 def words_of(source: str) -> frozenset[str]:
     """The words of a function's source, lower case; what it names is among them."""
     return frozenset(_WORD.findall(source.lower()))
+
+
+def reads_errors(code: str) -> bool:
+    """Whether PL/pgSQL code looks at the words of an error that it caught."""
+    return not words_of(code).isdisjoint(("diagnostics", "sqlerrm"))
 
 
 def mentions(language: str, source: str, names: frozenset[str]) -> bool:

@@ -76,6 +76,7 @@ class Reader:
         self.runs_prepared = False
         self.problem = ""
         self.altered: list[Relation] = []  # what a utility statement names
+        self.catches = False  # it stands in code that looks at the words of errors
         # For GROUP BY over a primary key: direct references outside aggregates, and the relations that rely on it.
         self.direct: list[tuple[Use, int]] = []
         self.in_aggregate = False
@@ -215,10 +216,13 @@ class Reader:
         parts = clause["BoolExpr"]["args"] if clause.get("BoolExpr", {}).get("boolop") == "AND_EXPR" else [clause]
         for part in parts:
             column = expressions.looked_up(part) if top else None
-            if column is not None and "=" not in (self.catalog.operators if self.catalog else {}):
+            if column is not None and not self._is_redefined("="):
                 self._column(column, scope, LOOKUP)
             else:
                 self.expression(part, scope, PREDICATE)
+
+    def _is_redefined(self, operator: str) -> bool:
+        return self.catalog is not None and (operator in self.catalog.operators or operator in self.catalog.borrowed_operators)
 
     def targets(self, targets: Iterable[Node], scope: Scope, *, top: bool) -> list[Out]:
         """An output list; bare columns of it are OUTPUT where ``top``."""

@@ -19,13 +19,16 @@ SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 # What attacks may have changed; a vault that gives another answer is built anew.
 _STATE = """
     SELECT md5(concat((SELECT array_agg(p ORDER BY id) FROM vault.people p), (SELECT array_agg(b ORDER BY id) FROM vault.base b),
-           (SELECT array_agg(e ORDER BY id) FROM vault.events e), (SELECT array_agg(n ORDER BY id) FROM open.notes n),
+           (SELECT array_agg(e ORDER BY id) FROM vault.events e), (SELECT array_agg(t ORDER BY id) FROM open.notes t),
            (SELECT array_agg(o ORDER BY id) FROM open.people o), (SELECT array_agg(w ORDER BY code) FROM vault.wards w),
            (SELECT array_agg(n.nspname || c.relname ORDER BY 1) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
             WHERE nspname IN ('vault', 'open', 'gone')),
            (SELECT array_agg(attname ORDER BY attrelid, attnum) FROM pg_attribute WHERE attrelid >= 16384),
            (SELECT array_agg(tgname) FROM pg_trigger), (SELECT count(*) FROM pg_constraint), (SELECT count(*) FROM pg_proc),
-           (SELECT count(*) FROM vault.log)))
+           (SELECT array_agg(k ORDER BY id) FROM vault.kinds k), (SELECT array_agg(g ORDER BY id) FROM vault.governed g),
+           (SELECT array_agg(o ORDER BY id) FROM open.orders o), (SELECT array_agg(g ORDER BY n) FROM open.guesses g),
+           (SELECT array_agg(oprname) FROM pg_operator WHERE oid >= 16384), (SELECT count(*) FROM pg_extension),
+           (SELECT count(*) FROM vault.log), (SELECT count(*) FROM vault.diary), (SELECT count(*) FROM vault.ruled)))
 """
 
 
@@ -116,9 +119,14 @@ def _masking(name: str, columns: list[str], method: dict[str, object]) -> dict[s
     return {"name": name, "connections": None, "columns": columns, "method": method, "lookups": "deny", "cleared": []}
 
 
+KINDS = (
+    "label", "title", "page", "words", "asked", "plan", "cost", "price", "spell", "stay", "stays", "amounts", "at", "seen", "big", "ref",
+    "spot", "lines", "homes", "moods",
+)  # fmt: skip
 MASKING = [
     _masking("secrets", [f"vault.people.{name}" for name in ("secret", "note", "tags", "mood", "home", "raw")], {"name": "redact"}),
-    _masking("more", ["vault.base.secret", "vault.events.secret"], {"name": "redact"}),
+    _masking("more", ["vault.base.secret", "vault.events.secret", "vault.governed.secret"], {"name": "redact"}),
+    _masking("kinds", [f"vault.kinds.{name}" for name in KINDS], {"name": "redact"}),
     _masking("email", ["vault.people.email"], {"name": "email"}),
     _masking("phone", ["vault.people.phone"], {"name": "partial", "first": 2, "last": 1}),
     _masking("born", ["vault.people.born"], {"name": "year"}),

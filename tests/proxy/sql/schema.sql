@@ -57,4 +57,10 @@ CREATE FUNCTION crm.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT I
 CREATE TRIGGER keep AFTER UPDATE ON crm.customers FOR EACH ROW EXECUTE FUNCTION crm.keep();
 UPDATE crm.customers SET city = city WHERE id < 4;
 CREATE RULE also AS ON INSERT TO shop.ruled DO ALSO INSERT INTO shop.notes VALUES (0, 'ruled');
+CREATE VIEW crm.v_names AS SELECT id, name FROM crm.customers;
+CREATE VIEW crm.v_few_names AS SELECT id, name FROM crm.v_names WHERE id < 3;
+CREATE VIEW crm.v_number AS SELECT id, (ssn::int + 1)::text AS number FROM crm.customers;
+CREATE VIEW crm.v_told AS SELECT id, crm.by_name('1') AS told FROM shop.items;
+CREATE TABLE shop.refers (id int, email text REFERENCES crm.customers (email), who text DEFAULT crm.email_of(1), n int DEFAULT 1);
+CREATE OPERATOR shop.!? (leftarg = tsquery, rightarg = text, function = ts_rewrite);
 ANALYZE crm.customers, crm.orders, shop.items;
