@@ -45,7 +45,7 @@ def _judge(verdict: Verdict, reader: Reader, outcome: Outcome) -> None:
     outcome.functions.add(verdict.name)
     if verdict.kind == "harmless":
         return
-    if verdict.kind == "follow" and verdict.function is not None and _follow(verdict.function, reader, outcome):
+    if verdict.kind == "follow" and verdict.function is not None and follow_function(verdict.function, reader, outcome):
         return
     if verdict.kind in CLASS_ACTIONS:
         outcome.classes[verdict.name] = verdict.kind
@@ -56,7 +56,7 @@ def _judge(verdict: Verdict, reader: Reader, outcome: Outcome) -> None:
         outcome.names_change = True
 
 
-def _follow(function: Function, caller: Reader, outcome: Outcome) -> bool:
+def follow_function(function: Function, caller: Reader, outcome: Outcome) -> bool:
     """Read a function's SQL body; False where it cannot be read."""
     if function.oid in outcome._seen:
         return True

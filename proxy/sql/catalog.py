@@ -84,6 +84,13 @@ class Function:
     extension: str = ""
     argument_names: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()  # SET clauses, "name=value"
+    returns_set: bool = False
+    result_kind: str = ""  # as pg_type.typtype: b | c | d | e | m | p | r
+    result_type: str = ""  # can be written after ``::``
+    strict: bool = False
+    definer: bool = False  # runs with its owner's rights
+    argument_types: tuple[str, ...] = ()  # can be written after ``::``; a pseudo-type is empty
+    result_columns: tuple[str, ...] = ()  # of a row type, or of OUT and TABLE arguments
 
     @property
     def full_name(self) -> str:
@@ -300,10 +307,12 @@ def quote(name: str) -> str:
 
 
 def _function(row: Sequence[str | None]) -> Function:
-    oid, schema, name, kind, language, volatility, count, defaults, variadic, source, definition, extension, names, settings = row
+    oid, schema, name, kind, language, volatility, count, defaults, variadic, source, definition, extension, names, settings, *result = row
+    returns_set, result_kind, result_type, strict, definer, types, columns = result
     return Function(
         int(_text(oid)), _text(schema), _text(name), _text(kind), _text(language), _text(volatility), int(_text(count)),
         int(_text(defaults)), variadic == "t", _text(source), _text(definition), _text(extension), _list(names), _list(settings),
+        returns_set == "t", _text(result_kind), _text(result_type), strict == "t", definer == "t", _list(types), _list(columns),
     )
 
 

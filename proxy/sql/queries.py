@@ -125,8 +125,24 @@ QUERIES: dict[str, str] = {
         WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
         AND d.objid OPERATOR(pg_catalog.=) p.oid
         AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
-        AND d.deptype OPERATOR(pg_catalog.=) 'e'), pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proconfig)
+        AND d.deptype OPERATOR(pg_catalog.=) 'e'), pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proconfig),
+        p.proretset, r.typtype, (SELECT pg_catalog.concat(pg_catalog.quote_ident(tn.nspname), '.', pg_catalog.quote_ident(r.typname))
+        FROM pg_catalog.pg_namespace tn
+        WHERE tn.oid OPERATOR(pg_catalog.=) r.typnamespace), p.proisstrict, p.prosecdef,
+        (SELECT pg_catalog.json_agg(CASE
+        WHEN t.typtype OPERATOR(pg_catalog.<>) 'p'
+        THEN pg_catalog.concat(pg_catalog.quote_ident(tn.nspname), '.', pg_catalog.quote_ident(t.typname))
+        ELSE '' END ORDER BY a.place)
+        FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS a (oid, place)
+        JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.oid
+        JOIN pg_catalog.pg_namespace tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace),
+        COALESCE((SELECT pg_catalog.json_agg(p.proargnames[a.place] ORDER BY a.place)
+        FROM pg_catalog.unnest(p.proargmodes) WITH ORDINALITY AS a (mode, place)
+        WHERE a.mode OPERATOR(pg_catalog.=) ANY ('{o,b,t}')), (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) r.typrelid
+        AND r.typrelid OPERATOR(pg_catalog.<>) 0 AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped))
         FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_type r ON r.oid OPERATOR(pg_catalog.=) p.prorettype
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
         JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
         WHERE n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema}')

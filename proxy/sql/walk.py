@@ -66,6 +66,7 @@ class Reader:
         self.uses: list[Use] = []
         self.references: list[Reference] = []
         self.qualified: list[Qualified] = []
+        self.parameter_references: list[Node] = []  # ColumnRef nodes that mean a function's argument
         self.calls: list[Verdict] = []
         self.setting_calls: list[Node] = []
         self.reads: set[str] = set()
@@ -318,6 +319,7 @@ class Reader:
             # Columns and items come before a function's arguments.
             hidden = any(out.name == names[0] for level in scope.levels() for out in level.item.columns)
             if names[0] in self.parameters and not hidden and not find_entries(scope, names[0]):
+                self.parameter_references.append(ref)
                 return Found(())
             return find_column(scope, names[0])
         entries = self._entries(ref, names[:-1], scope)
@@ -332,6 +334,8 @@ class Reader:
         entries = find_entries(scope, names[-1], schema)
         if entries and schema:
             self.qualified.append(Qualified(ref, len(names) - 1, tuple(entry.use for entry in entries if entry.use is not None)))
+        if not entries and names[-1] in self.parameters:
+            self.parameter_references.append(ref)
         if entries or (names[-1] in self.parameters):
             return entries
         # The name of nothing that is visible: whatever there is could be meant.
