@@ -15,7 +15,8 @@ def known(code: str, owner: int = 1, *, rule: str = "", trigger: str = "CREATE T
     """Four tables of the same columns; ``code`` is a trigger function's on one of them, ``more`` are other functions."""
     functions = {"f": code, **(more or {})}
     rows = [
-        [str(90 + number), "vault", name, "f", "plpgsql", "v", "0", "0", "f", source, None, None, None, None, "f", "p", "pg_catalog.trigger", "f", "f", None, None]
+        [str(90 + number), "vault", name, "f", "plpgsql", "v", "0", "0", "f", source, None, None, None, None,
+         "f", "p", "pg_catalog.trigger", "f", "f", None, None]
         for number, (name, source) in enumerate(functions.items())
     ]
     columns = [

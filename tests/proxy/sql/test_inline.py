@@ -91,7 +91,8 @@ def answer_of(database: str, sql: str) -> object:
     [
         "SELECT crm.owners_email(1)", "SELECT crm.two_steps(1)", "SELECT crm.email_pl(1)", "SELECT crm.email_of(1) OVER ()",
         "SELECT crm.with_mail()", "SELECT crm.email_of(n => 1)", "SELECT * FROM ROWS FROM (crm.emails_in('a'), crm.emails_in('b'))",
-        "SELECT * FROM crm.emails_in('a') WITH ORDINALITY", "SELECT crm.emails_in('a')", "CALL crm.email_of(1)", "SELECT (crm.everyone()).email",
+        "SELECT * FROM crm.emails_in('a') WITH ORDINALITY", "SELECT crm.emails_in('a')", "CALL crm.email_of(1)",
+        "SELECT (crm.everyone()).email",
     ],
 )  # fmt: skip
 def test_other_calls_stay_refused(sql: str) -> None:
