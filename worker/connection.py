@@ -34,7 +34,7 @@ from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import SpoolError
-from worker.tls import AgentTls, start_server_tls, started
+from worker.tls import AgentTls, records, start_server_tls, started
 from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
@@ -72,6 +72,7 @@ class Conversation(asyncio.Protocol):
         self._unwritten: Sequence[effects.Effect] | None = None  # effects behind a record that is not durable yet, or a delay
         self._ended = False  # Close was performed, or the connection failed: nothing more reaches the core
         self._client_open = False
+        self._over_tls = False
         self._half_closed = 0.0  # when the client ended its side or was last written to since (clock of the loop); 0: it has not
         self._link: upstream.Link | None = None
         self._target: tuple[Connection, str | None] | None = None  # where the link leads, and the key of our certificate there
@@ -251,7 +252,10 @@ class Conversation(asyncio.Protocol):
 
     def _send_to_client(self, effect: effects.SendToClient) -> None:
         if self._client_open:
-            self._client.write(effect.data)
+            if self._over_tls:
+                self._client.writelines(records(effect.data))
+            else:
+                self._client.write(effect.data)
             if self._half_closed:
                 self._half_closed = asyncio.get_running_loop().time()
 
@@ -275,7 +279,7 @@ class Conversation(asyncio.Protocol):
             return
         if wrapped is None:
             return
-        self._client = wrapped
+        self._client, self._over_tls = wrapped, True
         self._from_client.close()
         self._from_client.release("tls")
         self._from_client.open(wrapped)

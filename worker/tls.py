@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from proxy.events import ClientCertificate, ClientTlsStarted
 from proxy.session.startup import ALPN
 
+_RECORD = 8 << 10  # bytes
+
 
 @dataclass(frozen=True, slots=True)
 class AgentTls:
@@ -74,6 +76,16 @@ async def start_server_tls(
     finally:
         if waiting is not None:
             waiting.cancel()
+
+
+def records(data: bytes | bytearray | memoryview) -> list[memoryview]:
+    """What is sent to a client over TLS, cut so that no record is longer than the buffer from which servers send.
+
+    libpq sees to 8 KB of room for one read, and what is left of a longer record stays with OpenSSL, where only libpq's own waiting looks: a
+    program that waits for the socket itself, as psycopg does, would wait for ever.
+    """
+    view = memoryview(data)
+    return [view[start : start + _RECORD] for start in range(0, len(view), _RECORD)]
 
 
 async def _hand_over(transport: asyncio.Transport, protocol: asyncio.Protocol, data: bytes) -> None:

@@ -97,6 +97,48 @@ def test_a_handshake_goes_on_from_what_was_read_already(tmp_path: Path) -> None:
     assert echoed == [b"x" * 200_000] * 10
 
 
+def test_no_record_is_longer_than_libpq_has_room_for(tmp_path: Path) -> None:
+    """psycopg waited for ever for rows of some kilobytes: what libpq had not taken of a record was with OpenSSL, and no more came."""
+    certificate, key = self_signed(tmp_path)
+    shown = tls.agent_tls(str(certificate), str(key))
+    assert shown is not None
+    data = bytes(range(256)) * 400
+    tasks: list[asyncio.Task[None]] = []
+
+    class Talk(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            tasks.append(asyncio.get_running_loop().create_task(self.upgrade(transport)))
+
+        async def upgrade(self, transport: Any) -> None:
+            wrapped: Any = await tls.start_server_tls(transport, self, shown.context, b"", 10)
+            wrapped.writelines(tls.records(data))
+
+    async def run() -> tuple[bytes, list[int]]:
+        server = await asyncio.get_running_loop().create_server(Talk, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = ssl.create_default_context(cafile=str(certificate)).wrap_bio(received, sent, server_hostname="localhost")
+        lengths, taken = [], b""
+        async with asyncio.timeout(20):
+            while len(taken) < len(data):
+                try:
+                    taken += client.read(1 << 20)
+                except ssl.SSLWantReadError:
+                    writer.write(sent.read())
+                    head = await reader.readexactly(5)  # RFC 8446, 5.1: type, version, length
+                    lengths.append(int.from_bytes(head[3:]))
+                    received.write(head + await reader.readexactly(lengths[-1]))
+        writer.close()
+        server.close()
+        await asyncio.gather(*tasks)
+        return taken, lengths
+
+    taken, lengths = uvloop.run(run())
+    assert taken == data
+    assert max(lengths) <= (8 << 10) + 256  # what encryption adds
+    assert tls.records(b"") == []
+
+
 def test_a_handshake_that_is_none_fails(tmp_path: Path) -> None:
     shown = tls.agent_tls(*map(str, self_signed(tmp_path)))
     assert shown is not None
