@@ -237,10 +237,21 @@ class ConnectionAdmin(ServiceModelAdmin):
                     ("opaque_functions", "opaque_workflow"),
                     "trusted_functions",
                     "derived_use",
+                    "detectors",
                 )
             },
         ),
-        ("Limits and evidence", {"fields": ("max_sessions", "statement_timeout_ms", "max_rows", "row_evidence")}),
+        (
+            "Limits and evidence",
+            {
+                "fields": (
+                    ("max_sessions", "max_sessions_per_subject"),
+                    ("statement_timeout_ms", "idle_timeout"),
+                    "max_rows",
+                    "row_evidence",
+                )
+            },
+        ),
     )
     list_display = ("name", "host", "port", "dbname", "tls_mode", "default", "unanalyzable")
     list_filter = ("default", "tls_mode", "unanalyzable")

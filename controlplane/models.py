@@ -228,6 +228,9 @@ class ApiKey(models.Model):
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
 
 
+_EACH_HOST = "Each worker host counts its own sessions, over all its processes; those hear of each other twice a second. Empty: no limit."
+
+
 class Connection(models.Model):
     """A named target database. Agents ask for it as ``dbname=<name>``."""
 
@@ -295,6 +298,12 @@ class Connection(models.Model):
         default="scan",
         help_text="What happens where a masked column is used other than as plain output.",
     )
+    detectors = models.CharField(
+        max_length=5,
+        choices=[("off", "off"), ("alert", "alert"), ("mask", "mask")],
+        default="off",
+        help_text="A second net: what is done about values that look like personal data or secrets, in columns whose origin nobody knows.",
+    )
     row_evidence = models.CharField(
         max_length=6,
         choices=[("count", "count"), ("keys", "keys"), ("digest", "digest")],
@@ -305,7 +314,17 @@ class Connection(models.Model):
     statement_timeout_ms = models.PositiveIntegerField(
         "statement timeout (ms)", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(2**31 - 1)]
     )
-    max_sessions = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    idle_timeout = models.PositiveIntegerField(
+        "idle timeout (s)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="A session ends when it has asked for nothing for so many seconds, in a transaction too. Empty: never.",
+    )
+    max_sessions = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)], help_text=_EACH_HOST)
+    max_sessions_per_subject = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text=f"Of one subject on this connection. {_EACH_HOST}"
+    )
 
     class Meta:
         ordering = ("name",)

@@ -141,10 +141,13 @@ def _connection(item: Connection) -> dict[str, Any]:
         "opaque_functions": {"approve": item.opaque_workflow.name} if item.opaque_workflow else item.opaque_functions,
         "trusted_functions": item.trusted_functions,
         "derived_use": item.derived_use,
+        "detectors": item.detectors,
         "row_evidence": item.row_evidence,
         "max_rows": item.max_rows,
         "statement_timeout_ms": item.statement_timeout_ms,
         "max_sessions": item.max_sessions,
+        "max_sessions_per_subject": item.max_sessions_per_subject,
+        "idle_timeout": item.idle_timeout,
     }
 
 

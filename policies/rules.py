@@ -19,6 +19,8 @@ def columns_problem(columns: Any) -> str:
     if not isinstance(columns, list) or not columns or not all(isinstance(item, str) for item in columns):
         return 'Give a list of at least one column pattern, e.g. ["crm.customers.ssn"].'
     for column in columns:
+        if len(column) > payload.LONGEST:
+            return f"A column pattern has {payload.LONGEST} characters at most."
         try:
             parse_pattern(column, parts=3)
         except ValueError as problem:

@@ -16,6 +16,7 @@
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 53300  too many failed sign-ins from there (too_many_failures)
+     ├── 57P05  idle for too long; in a transaction 25P03 (idle)
      ├── 57P01  the worker is shutting down      (shutting_down)
      ├── 58030  cannot be recorded, so not run   (unrecordable)
      ├── XX000  the gateway itself failed        (internal)
@@ -89,8 +90,10 @@ def syntax_error(message: str, position: int) -> Refusal:
     return Refusal("42601", message, position=position)
 
 
-def too_many_sessions(reason: str) -> Refusal:
-    return Refusal("53300", reason, fatal=True)
+def too_many_sessions(reason: str, setting: str) -> Refusal:
+    """``setting`` is the limit's name in the policy."""
+    hint = f"Close sessions that are not needed, or have the connection's {setting} raised."
+    return Refusal("53300", reason, hint=hint, fatal=True)
 
 
 def too_many_failures(seconds: float) -> Refusal:
@@ -100,6 +103,12 @@ def too_many_failures(seconds: float) -> Refusal:
 
 def shutting_down() -> Refusal:
     return Refusal("57P01", "terminating connection due to administrator command", fatal=True)
+
+
+def idle(*, in_transaction: bool = False) -> Refusal:
+    if in_transaction:
+        return Refusal("25P03", "terminating connection due to idle-in-transaction timeout", fatal=True)
+    return Refusal("57P05", "terminating connection due to idle-session timeout", fatal=True)
 
 
 def unrecordable() -> Refusal:

@@ -33,6 +33,11 @@ class ClientTlsStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientFinished:
+    """The client will send nothing more. It may still read, or be gone: then ``ClientGone`` follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClientGone:
     """The client closed its connection or the connection broke."""
 
@@ -134,6 +139,6 @@ class Drain:
 
 
 Event = (
-    ClientData | ClientTlsStarted | ClientGone | TokenChecked | ServerOpened | ServerFailed | ServerData | ServerGone
+    ClientData | ClientTlsStarted | ClientFinished | ClientGone | TokenChecked | ServerOpened | ServerFailed | ServerData | ServerGone
     | Analysed | CatalogRefreshed | RecordFailed | ApprovalAnswered | CancelRequested | Tick | Drain
 )

@@ -11,14 +11,14 @@ from typing import cast
 
 import msgspec
 
-_LONGEST_LINE = 1 << 20
+_LONGEST_LINE = 16 << 20  # all subjects that have a session are in one
 
 
 class Status(msgspec.Struct, tag=True):
     """From a process: how it is, at least once a second."""
 
     ready: bool
-    sessions: dict[str, int]  # open sessions by connection
+    sessions: dict[str, int]  # open sessions, as `Environment.sessions` counts them
 
 
 class Cancel(msgspec.Struct, tag=True):
@@ -36,7 +36,7 @@ class Cancelled(msgspec.Struct, tag=True):
 
 
 class Others(msgspec.Struct, tag=True):
-    """To a process: the sessions of all others, by connection."""
+    """To a process: the sessions of all others together."""
 
     sessions: dict[str, int]
 

@@ -29,6 +29,7 @@ from worker.background import Background
 from worker.cancels import Cancels
 from worker.catalogs import Catalogs
 from worker.half_open import HalfOpen
+from worker.inlet import Inlet
 from worker.log import logger
 from worker.metrics import Metrics
 from worker.recorder import Recorder
@@ -38,10 +39,9 @@ from worker.tokens import TokenChecker
 
 START_UP_SECONDS = 60.0
 _LINGER_SECONDS = 5.0  # for a client to take what it is owed
+_SILENCE_SECONDS = 2.0  # without a byte for a client that sends nothing more, after which it counts as gone
 _HIGH_WATER = 256 << 10
 _QUEUE = 16  # events that wait for records; each holds one read at most
-_LARGE = 64 << 10  # bytes of one read, after which others come first
-CLIENT, SERVER = "client", "server"  # the two sides of a conversation
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ class Conversation(asyncio.Protocol):
         self._unwritten: Sequence[effects.Effect] | None = None  # effects behind a record that is not durable yet, or a delay
         self._ended = False  # Close was performed, or the connection failed: nothing more reaches the core
         self._client_open = False
+        self._half_closed = 0.0  # when the client ended its side or was last written to since (clock of the loop); 0: it has not
         self._link: upstream.Link | None = None
         self._target: tuple[Connection, str | None] | None = None  # where the link leads, and the key of our certificate there
-        self._pauses: set[tuple[str, str]] = set()  # a side, and why it is not read from
+        self._from_client, self._from_server = Inlet(), Inlet()
         self._waiting: Waiting | None = None
         self._cancel_key: tuple[int, bytes] | None = None
         self._cancelling: asyncio.Future[None] | None = None  # a cancel of this session, on its way to the target
@@ -88,6 +89,7 @@ class Conversation(asyncio.Protocol):
         transport = cast("asyncio.Transport", made)  # uvloop's transports have the methods, not the base class
         self._client = transport
         self._client_open = True
+        self._from_client.open(transport)
         upstream.keep_alive(transport)
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         host, port = _peer(transport)
@@ -100,10 +102,36 @@ class Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.deliver(events.ClientData(data))
-        self._took(CLIENT, data)
+        self._from_client.took(data)
+
+    def eof_received(self) -> bool:
+        """The client ended its side. Has it shut down sending, or has its process been killed? That looks the same (RFC 9293, 3.6).
+
+        What is written to a client that is gone is answered with a reset; where nothing is, it counts as gone before long.
+        """
+        if self._ended or not self._client.can_write_eof():  # over TLS, asyncio has no half-closed connections
+            return False
+        if not self._half_closed:
+            self._from_client.close()
+            self._half_closed = asyncio.get_running_loop().time()
+            self._stop_timer("_deadline")
+            self._check_silence()
+            self.deliver(events.ClientFinished())
+        return True
+
+    def _check_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._client.get_write_buffer_size():
+            self._half_closed = loop.time()  # it takes its time
+        if loop.time() < self._half_closed + _SILENCE_SECONDS:
+            self._deadline = loop.call_at(self._half_closed + _SILENCE_SECONDS, self._check_silence)
+        else:
+            self.deliver(events.ClientGone())
+            loop.call_later(_LINGER_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._client_open = False
+        self._from_client.close()
         self.deliver(events.ClientGone())
         if self._ended:
             self._finish()
@@ -112,23 +140,24 @@ class Conversation(asyncio.Protocol):
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._give_up)
 
     def pause_writing(self) -> None:
-        self._hold(SERVER, "client full", True)
+        self._from_server.hold("client full")
 
     def resume_writing(self) -> None:
-        self._hold(SERVER, "client full", False)
+        self._from_server.release("client full")
 
     # -- the server's side (the link calls these) ----------------------------------------------------------------
 
     def server_data(self, data: bytes) -> None:
         self.deliver(events.ServerData(data))
-        self._took(SERVER, data)
+        self._from_server.took(data)
 
     def server_lost(self) -> None:
         link, self._link = self._link, None
+        self._from_server.close()
         self.deliver(events.ServerGone(link.alert if link is not None else ""))
 
     def server_full(self, full: bool) -> None:
-        self._hold(CLIENT, "server full", full)
+        (self._from_client.hold if full else self._from_client.release)("server full")
 
     # -- events in, effects out ----------------------------------------------------------------------------------
 
@@ -140,8 +169,8 @@ class Conversation(asyncio.Protocol):
         if not self._busy:
             self._work()
         if len(self._events) >= _QUEUE:  # records take longer than both sides do
-            self._hold(CLIENT, "queue", True)
-            self._hold(SERVER, "queue", True)
+            self._from_client.hold("queue")
+            self._from_server.hold("queue")
 
     def _work(self) -> None:
         self._busy = True
@@ -193,9 +222,9 @@ class Conversation(asyncio.Protocol):
             finally:
                 self._busy = False
         self._work()
-        if self._pauses and len(self._events) < _QUEUE:
-            self._hold(CLIENT, "queue", False)
-            self._hold(SERVER, "queue", False)
+        if len(self._events) < _QUEUE:
+            self._from_client.release("queue")
+            self._from_server.release("queue")
 
     def _fail(self, error: Exception) -> None:
         """An exception in the gateway: the session's state is in doubt, so it ends here."""
@@ -223,6 +252,8 @@ class Conversation(asyncio.Protocol):
     def _send_to_client(self, effect: effects.SendToClient) -> None:
         if self._client_open:
             self._client.write(effect.data)
+            if self._half_closed:
+                self._half_closed = asyncio.get_running_loop().time()
 
     def _send_to_server(self, effect: effects.SendToServer) -> None:
         if self._link is not None and self._link.transport is not None:
@@ -230,7 +261,7 @@ class Conversation(asyncio.Protocol):
 
     def _start_client_tls(self, effect: effects.StartClientTls) -> None:
         # Before the task runs, nothing that the client sends may be read as if it were not encrypted.
-        self._client.pause_reading()
+        self._from_client.hold("tls")
         self._start(self._upgrade(effect.received), "client.tls")
 
     async def _upgrade(self, received: bytes) -> None:
@@ -245,6 +276,9 @@ class Conversation(asyncio.Protocol):
         if wrapped is None:
             return
         self._client = wrapped
+        self._from_client.close()
+        self._from_client.release("tls")
+        self._from_client.open(wrapped)
         wrapped.set_write_buffer_limits(high=_HIGH_WATER)
         self.deliver(started(wrapped, tls))
 
@@ -282,6 +316,7 @@ class Conversation(asyncio.Protocol):
             self.deliver(events.ServerFailed(f"{connection.host}:{connection.port} closed the connection at once{link.alert}"))
         else:
             link.owner, self._link, self._target = self, link, target
+            self._from_server.open(link.transport)
             link.transport.set_write_buffer_limits(high=_HIGH_WATER)
             self.deliver(events.ServerOpened(link.binding is not None, link.binding or b""))
 
@@ -342,10 +377,10 @@ class Conversation(asyncio.Protocol):
         self._routing = self._services.cancels.route((effect.process_id, effect.secret))
 
     def _pause_client(self, effect: effects.PauseClient) -> None:
-        self._hold(CLIENT, "core", True)
+        self._from_client.hold("core")
 
     def _resume_client(self, effect: effects.ResumeClient) -> None:
-        self._hold(CLIENT, "core", False)
+        self._from_client.release("core")
 
     def _wake_at(self, effect: effects.WakeAt) -> None:
         self._stop_timer("_timer")
@@ -366,9 +401,10 @@ class Conversation(asyncio.Protocol):
         if not self._client_open:
             self._finish()
             return
-        if self._client.can_write_eof():
+        if self._client.can_write_eof() and not self._half_closed:
             # A plain close with unread input would reset the connection and take the last error message along.
             self._client.write_eof()
+            self._from_client.close()  # whatever speaks against reading: what comes now is thrown away
             self._client.resume_reading()
         else:
             self._client.close()
@@ -378,26 +414,6 @@ class Conversation(asyncio.Protocol):
 
     def _start(self, coroutine: Any, name: str) -> asyncio.Task[None]:
         return self._services.background.start(coroutine, name)
-
-    def _took(self, side: str, data: bytes) -> None:
-        """A full buffer came: libuv would go on reading from this socket, megabytes long, before any other gets its turn."""
-        if len(data) >= _LARGE and not self._ended:
-            self._hold(side, "turn", True)
-            asyncio.get_running_loop().call_soon(self._hold, side, "turn", False)
-
-    def _hold(self, side: str, why: str, hold: bool) -> None:
-        """A side is read from while there is no reason against it."""
-        before = self._is_held(side)
-        (self._pauses.add if hold else self._pauses.discard)((side, why))
-        if side == CLIENT:
-            transport = self._client if self._client_open else None
-        else:
-            transport = self._link.transport if self._link is not None else None
-        if transport is not None and self._is_held(side) != before:
-            (transport.pause_reading if hold else transport.resume_reading)()
-
-    def _is_held(self, side: str) -> bool:
-        return any(held == side for held, _ in self._pauses)
 
     def _stop_timer(self, name: str) -> None:
         timer: asyncio.TimerHandle | None = getattr(self, name)

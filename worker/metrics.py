@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter as Tally
 from collections.abc import Mapping
+from typing import cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -37,6 +38,7 @@ class Metrics:
         self.rows = counter("rows", "Rows sent to agents")
         self.bytes = counter("result_bytes", "Result bytes sent to agents")
         self.masked_cells = counter("masked_cells", "Cells masked in results")
+        self.detected = counter("detected", "Values found by the detectors, by kind", ("kind",))
         self.spool_entries = gauge("spool_entries", "Audit entries not acknowledged yet", "livesum")
         self.spool_bytes = gauge("spool_bytes", "Bytes of the audit spool", "livesum")
         self.spool_lag = gauge("spool_lag_seconds", "Age of the oldest entry not acknowledged", "livemax")
@@ -61,6 +63,8 @@ class Metrics:
                 amount = fields.get(field)
                 if isinstance(amount, int) and amount:
                     tally[name, ""] += amount
+            for found, amount in cast("dict[str, int]", fields.get("detected", {})).items():
+                tally["detected", found] += amount
         elif kind == "session.opened":
             tally["sessions_opened", str(fields.get("connection", ""))] += 1
         elif kind == "session.refused":

@@ -19,9 +19,10 @@ from collections.abc import Coroutine
 
 import uvloop
 
+from proxy.events import Tick
 from proxy.policy.bundle import Bundle
 from proxy.session.environment import Environment
-from worker import VERSION, half_open, identity, log, settings
+from worker import VERSION, half_open, identity, log, settings, upstream
 from worker.analysis_pool import AnalysisPool
 from worker.approvals import Approvals, Broker
 from worker.background import Background
@@ -147,10 +148,14 @@ class Process:
         environment.confirmed_at = confirmed_at
         if bundle is environment.bundle:
             return
-        environment.bundle = bundle
+        before, environment.bundle = environment.bundle, bundle
         self._catalogs.use(bundle)
+        upstream.CONTEXTS.forget()
         if bundle is None:
             self._background.start(self._shut_out(), "revoked")
+        elif before is not None and _idle_timeouts(before) != _idle_timeouts(bundle):
+            for conversation in list(self._open):  # an idle session looks at the policy when it is woken, and not before
+                conversation.deliver(Tick())
 
     async def _shut_out(self) -> None:
         """The worker was revoked: what it knew it may no longer use. New sessions find no bundle and are refused."""
@@ -215,6 +220,10 @@ class Process:
             }  # fmt: skip
             with contextlib.suppress(ControlError):  # the bundle's long poll says it loudly enough
                 await self._control.post("heartbeat", beat)
+
+
+def _idle_timeouts(bundle: Bundle) -> dict[str, int | None]:
+    return {name: connection.idle_timeout for name, connection in bundle.connections.items()}
 
 
 async def _main(given: Settings, channel: socket.socket) -> None:

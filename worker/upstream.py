@@ -10,8 +10,8 @@ import contextlib
 import socket
 import ssl
 import struct
-from functools import lru_cache
 from typing import Protocol, cast
+from weakref import WeakValueDictionary
 
 from proxy.policy.bundle import Connection
 from proxy.wire.frontend import CancelRequest
@@ -19,6 +19,7 @@ from worker.memory_file import in_memory
 from worker.tls import end_point
 
 CONNECT_SECONDS = 10.0
+Words = tuple[str, str | None, str | None, str | None]  # mode, authority, certificate, its key
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
@@ -140,7 +141,7 @@ async def cancel(connection: Connection, process_id: int, secret: bytes, client_
 async def _open(link: Link, connection: Connection, client_key: str | None) -> None:
     tls = connection.tls
     try:
-        context = None if tls.mode == "disable" else _context(tls.mode, tls.ca, tls.client_cert, client_key)
+        context = None if tls.mode == "disable" else CONTEXTS.get((tls.mode, tls.ca, tls.client_cert, client_key))
     except ssl.SSLError as error:
         raise UpstreamError(f"the certificates of connection {connection.name!r} cannot be used: {error.reason}") from None
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: link, connection.host, connection.port)
@@ -159,9 +160,33 @@ def keep_alive(transport: asyncio.BaseTransport) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-@lru_cache(maxsize=64)
+class Contexts:
+    """TLS contexts by the policy's words, kept because reading certificates takes milliseconds.
+
+    They hold private keys: one that the policy does not name any more goes with the last connection that uses it.
+    """
+
+    def __init__(self) -> None:
+        self._current: dict[Words, ssl.SSLContext] = {}
+        self._in_use: WeakValueDictionary[Words, ssl.SSLContext] = WeakValueDictionary()
+
+    def get(self, words: Words) -> ssl.SSLContext:
+        """Raises: ssl.SSLError."""
+        found = self._in_use.get(words)  # a session's own, where it cancels under a policy that was
+        if found is None:
+            found = self._current[words] = self._in_use[words] = _context(*words)
+        return found
+
+    def forget(self) -> None:
+        """The policy is another: what it still needs is made again."""
+        self._current.clear()
+
+
+CONTEXTS = Contexts()  # of the process
+
+
 def _context(mode: str, authority: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
-    """A pure function of the policy's words, kept because reading certificates takes milliseconds. Raises: ssl.SSLError."""
+    """A pure function of the policy's words. Raises: ssl.SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = mode == "verify-full"

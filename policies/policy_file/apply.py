@@ -179,9 +179,11 @@ def _subject(row: Subject, document: Document) -> Links:
 
 
 def _connection(row: Connection, document: Document) -> Links:
-    for name in ("name", "host", "port", "dbname", "databases", "user", "default", "trusted_functions", "derived_use", "row_evidence"):
+    for name in ("name", "host", "port", "dbname", "databases", "user", "default", "trusted_functions"):
         setattr(row, name, document[name])
-    row.max_rows, row.max_sessions, row.statement_timeout_ms = document["max_rows"], document["max_sessions"], document["statement_timeout"]
+    for name in ("derived_use", "detectors", "row_evidence", "max_rows", "idle_timeout", "max_sessions", "max_sessions_per_subject"):
+        setattr(row, name, document[name])
+    row.statement_timeout_ms = document["statement_timeout"]
     row.tls_mode, row.tls_ca, row.tls_client_cert = document["tls"]["mode"], document["tls"]["ca"], document["tls"]["client_cert"]
     _outcome(row, "unanalyzable", "unanalyzable_workflow", document["unanalyzable"])
     _outcome(row, "opaque_functions", "opaque_workflow", document["opaque_functions"])

@@ -45,9 +45,10 @@ def subject(item: Subject) -> Document:
 
 
 def connection(item: Connection) -> Document:
-    plain = ("name", "host", "port", "dbname", "user", "default", "derived_use", "row_evidence", "max_rows", "max_sessions")
+    plain = ("name", "host", "port", "dbname", "user", "default", "derived_use", "detectors", "row_evidence")
+    limits = ("max_rows", "idle_timeout", "max_sessions", "max_sessions_per_subject")
     return {
-        **{name: getattr(item, name) for name in plain},
+        **{name: getattr(item, name) for name in plain + limits},
         "databases": sorted(set(item.databases)),
         "tls": {"mode": item.tls_mode, "ca": item.tls_ca.strip(), "client_cert": item.tls_client_cert.strip()},
         "unanalyzable": {"approve": item.unanalyzable_workflow.name} if item.unanalyzable_workflow else item.unanalyzable,

@@ -70,6 +70,8 @@ def _entry(section: str, document: Document) -> Any:
 def _connection(entry: Document) -> Document:
     if "statement_timeout" in entry:
         entry["statement_timeout"] = normal.duration(entry["statement_timeout"])
+    if "idle_timeout" in entry:
+        entry["idle_timeout"] = normal.duration(entry["idle_timeout"] * 1000)
     return _without_nothing(entry)
 
 

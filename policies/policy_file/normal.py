@@ -100,10 +100,13 @@ def connection(value: Document) -> Document:
         "opaque_functions": value.get("opaque_functions", "deny"),
         "trusted_functions": _set(value.get("trusted_functions")),
         "derived_use": value.get("derived_use", "scan"),
+        "detectors": value.get("detectors") or "off",
         "row_evidence": value.get("row_evidence", "count"),
         "max_rows": value.get("max_rows"),
         "statement_timeout": milliseconds(value["statement_timeout"]) if "statement_timeout" in value else None,
+        "idle_timeout": seconds(value["idle_timeout"]) if "idle_timeout" in value else None,
         "max_sessions": value.get("max_sessions"),
+        "max_sessions_per_subject": value.get("max_sessions_per_subject"),
     }
 
 

@@ -129,10 +129,13 @@ CONNECTION = record(
     opaque_functions=OUTCOME,
     trusted_functions=any_of(TEXT),
     derived_use={"enum": ["scan", "deny"]},
+    detectors={"enum": ["off", "alert", "mask", False]},  # YAML reads a bare `off` as false
     row_evidence={"enum": ["count", "keys", "digest"]},
     max_rows=WHOLE,
     statement_timeout=DURATION,
+    idle_timeout=DURATION,
     max_sessions=WHOLE,
+    max_sessions_per_subject=WHOLE,
 )
 GRANT = record(
     ("to", "connections", "actions"),

@@ -40,7 +40,7 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
         " approval",
         "sql parameters",
     ),
-    "statement.completed": _fields("statement session outcome tag rows bytes masked_cells sqlstate duration_us"),
+    "statement.completed": _fields("statement session outcome tag rows bytes masked_cells sqlstate duration_us detected"),
     "approval.requested": _APPROVAL,
     "approval.voted": _APPROVAL,
     "approval.approved": _APPROVAL,

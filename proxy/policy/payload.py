@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
+LONGEST = 256  # characters of a name, and of a pattern for names
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
+Address = Annotated[str, Meta(min_length=1, max_length=500)]
 Names = tuple[Name, ...]
 SomeNames = Annotated[tuple[Name, ...], Meta(min_length=1)]  # an empty condition would never match: surely a mistake
 Positive = Annotated[int, Meta(ge=1)]
@@ -20,7 +22,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Issuer(Part, frozen=True):
     name: Name
-    issuer: Name
+    issuer: Address
     audience: Name
     algorithms: SomeNames
     jwks_uri: str | None = None
@@ -106,10 +108,13 @@ class Connection(Part, frozen=True):
     opaque_functions: Setting = "deny"
     trusted_functions: Names = ()
     derived_use: Literal["scan", "deny"] = "scan"
+    detectors: Literal["off", "alert", "mask"] = "off"
     row_evidence: Literal["count", "keys", "digest"] = "count"
     max_rows: Positive | None = None
     statement_timeout_ms: Positive | None = None
     max_sessions: Positive | None = None
+    max_sessions_per_subject: Positive | None = None
+    idle_timeout: Positive | None = None  # seconds
 
 
 class Grant(Part, frozen=True, rename={"valid_from": "from"}):

@@ -12,9 +12,10 @@ from proxy.events import ApprovalAnswered
 from proxy.policy.bundle import Workflow
 from proxy.policy.decision import RequireApproval
 from proxy.session.gate import Prospect
-from proxy.session.prepared import SHOWN, Portal
+from proxy.session.prepared import Portal
 from proxy.session.state import State
 from proxy.sql import recorded
+from proxy.wire.frontend import Cut
 
 
 @dataclass(slots=True, eq=False)
@@ -55,8 +56,8 @@ def _exact_parameters(portal: Portal | None) -> list[dict[str, object]]:
     exact: list[dict[str, object]] = []
     for n, value in enumerate(portal.bind.values):
         item: dict[str, object] = {"format": portal.bind.format_of(n), "oid": declared[n] if n < len(declared) else 0}
-        if value is not None and len(value) > SHOWN:
-            item["sha256"] = portal.digest(n)  # as exact as the value, which may have a gigabyte
+        if isinstance(value, Cut):
+            item["sha256"] = value.sha256  # as exact as the value
         else:
             item["hex"] = None if value is None else value.hex()
         exact.append(item)

@@ -47,7 +47,7 @@ class SignIn:
         self._admit = admit
         self._step = ""
         self._scram: scram.ScramServer | None = None
-        self._refused: EndSession | None = None  # what follows once the client of OAUTHBEARER has read why
+        self.refused: EndSession | None = None  # follows once the client of OAUTHBEARER has read why; it has failed already
         self._steps: dict[str, Callable[[bytes], None]] = {
             "password": self._password, "bearer": self._bearer, "refusal": self._refusal_read, "sasl": self._sasl, "proof": self._proof,
         }  # fmt: skip
@@ -136,14 +136,14 @@ class SignIn:
         refused, state = _token_refused(problem), self._state
         if state.user != BEARER_USER:
             raise refused
-        self._refused = refused
+        self.refused = refused
         issuer = next((issuer.issuer for issuer in state.bundle().issuers), "")
         self._ask(Authentication(backend.AUTH_SASL_CONTINUE, bearer.challenge(issuer)), "refusal")
 
     def _refusal_read(self, body: bytes) -> None:
-        if self._refused is None or SASLResponse.decode(body).data != bearer.ACKNOWLEDGEMENT:
+        if self.refused is None or SASLResponse.decode(body).data != bearer.ACKNOWLEDGEMENT:
             raise violation("malformed OAUTHBEARER message: the refusal is to be acknowledged")
-        raise self._refused
+        raise self.refused
 
     # -- an API key
 

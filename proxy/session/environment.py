@@ -58,7 +58,7 @@ class MaskSets:
 
 @dataclass(slots=True)
 class Environment:
-    """Owned by the worker process; a session only reads it, but for its own place in ``sessions`` and its failures in ``attempts``."""
+    """Owned by the worker process; a session only reads it, but for ``sessions``, and ``attempts`` or ``probes`` if it is refused."""
 
     mock_secret: bytes  # keys the salts shown to unknown users; the same in all processes of a host, and stable
     bundle: Bundle | None = None
@@ -67,5 +67,6 @@ class Environment:
     analyses: Analyses = field(default_factory=Analyses)
     mask_sets: MaskSets = field(default_factory=MaskSets)
     attempts: Attempts = field(default_factory=Attempts)
+    probes: Attempts = field(default_factory=Attempts)  # what else was refused to strangers, and recorded
     draining: bool = False
-    sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection
+    sessions: Counter[str] = field(default_factory=Counter)  # open sessions by connection, and by `connection/subject`

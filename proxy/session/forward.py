@@ -48,6 +48,8 @@ def _needs_origins(prospect: Prospect) -> bool:
     RETURNING), of the rows of a cursor or of what EXECUTE runs the plan knows nothing, and another session may have
     changed the tables since it was made.
     """
+    if prospect.context.connection.detectors != "off":
+        return True
     if not prospect.context.masks.by_column:
         return False
     return any(f.reads or f.writes or f.runs_prepared or "cursor" in f.actions for f in prospect.analysis.statements)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy import errors
-from proxy.effects import RequestApproval, WakeAt, WithdrawApproval
+from proxy.effects import RequestApproval, WithdrawApproval
 from proxy.errors import Refusal
 from proxy.events import ApprovalAnswered
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import approval, forward, gate, standing
+from proxy.session import approval, forward, gate, idle, standing
 from proxy.session.approval import Hold
 from proxy.session.gate import Prospect
 from proxy.session.state import EndSession
@@ -110,8 +110,8 @@ class Holder:
         elif not hold.noticed:
             hold.noticed = True
             text, hint = approval.notice(hold)
-            relay.outbox.client.add(notice_response(text, hint=hint))
-            relay.outbox.add(WakeAt(hold.deadline))
+            relay.tell(notice_response(text, hint=hint))
+            idle.wake(relay)
 
     def _run(self, relay: Relay, hold: Hold) -> None:
         """Approved: but is it still the statement that was approved, and is it still not denied?"""

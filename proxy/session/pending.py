@@ -15,7 +15,7 @@ from typing import Any
 
 from proxy.session.gate import Context
 from proxy.session.records import Running
-from proxy.session.transform import Masker
+from proxy.session.transform import Masker, Watcher
 
 
 class Kind(IntEnum):
@@ -59,7 +59,8 @@ class Expected:
     sanitise: bool = False  # errors and notices about it lose their free text
     rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
     masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known
-    masker_known: bool = False
+    watcher: Watcher | None = None
+    masker_known: bool = False  # and the watcher
     expects_masked: bool = False  # QUERY, EXECUTE: masked columns are among those of its result
     reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import ResultColumn, RowDescription
-from proxy.wire.frontend import Bind, format_at
+from proxy.wire.frontend import Bind, Cut, format_at
 from proxy.wire.values import to_text
 
 AnalysisKey = tuple[object, ...]
-
-SHOWN = 64 << 10  # bytes of one parameter that are recorded and shown; of a longer one also length and digest
 
 
 @dataclass(slots=True, eq=False)
@@ -45,9 +42,9 @@ class Portal:
     bind: Bind
     batch: int
     mask_digest: str = ""  # of the masks in force when it was made
+    problem: str = ""  # why it must not run, if it must not
     description: bytes | None = None
     asked: bool = False
-    digests: dict[int, str] = field(default_factory=dict)  # of long parameters, as far as they were needed
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property
@@ -68,25 +65,23 @@ class Portal:
         return tuple(replace(column, format=format_at(formats, number)) for number, column in columns)
 
     def parameter_texts(self) -> list[str | None]:
-        """The parameters as a person reads them; a binary value of a type that is not known is shown in hexadecimal."""
+        """The parameters as a person reads them; a binary value of a type that is not known is shown in hexadecimal.
+
+        Of a long one the beginning is shown, and how it can be told from others that begin so.
+        """
         return [self._text(number, value) for number, value in enumerate(self.bind.values)]
 
-    def _text(self, number: int, value: bytes | None) -> str | None:
+    def _text(self, number: int, value: bytes | Cut | None) -> str | None:
         if value is None:
             return None
-        code, shown = self.bind.format_of(number), _beginning(value)
+        shown = _whole_characters(value.beginning) if isinstance(value, Cut) else value
+        code = self.bind.format_of(number)
         text = to_text(self.prepared.type_of(number), code, shown)
         if text is None and code == 0:
             text = shown.decode("utf-8", "backslashreplace")
         if text is None:
             text = "\\x" + shown.hex()
-        return text if shown is value else f"{text}…(+{len(value) - len(shown)} bytes, sha256 {self.digest(number)})"
-
-    def digest(self, number: int) -> str:
-        """SHA-256 of a parameter that is too long to be shown, in hexadecimal."""
-        if number not in self.digests:
-            self.digests[number] = hashlib.sha256(self.bind.values[number] or b"").hexdigest()
-        return self.digests[number]
+        return f"{text}…(+{value.length - len(shown)} bytes, sha256 {value.sha256})" if isinstance(value, Cut) else text
 
 
 def _columns(description: bytes) -> tuple[ResultColumn, ...]:
@@ -94,9 +89,10 @@ def _columns(description: bytes) -> tuple[ResultColumn, ...]:
     return RowDescription.decode(description).columns if description else ()
 
 
-def _beginning(value: bytes) -> bytes:
-    """What is shown of a value: itself, or its beginning, not cut inside a UTF-8 character."""
-    if len(value) <= SHOWN:
-        return value
-    end = next((end for end in range(SHOWN, SHOWN - 4, -1) if value[end] & 0xC0 != 0x80), SHOWN)
-    return value[:end]
+def _whole_characters(beginning: bytes) -> bytes:
+    """Without the part of a UTF-8 character at its end, whose rest was cut off."""
+    for start in range(len(beginning) - 1, max(len(beginning) - 4, -1), -1):
+        if beginning[start] & 0xC0 != 0x80:  # here the last character begins; the first byte tells its length
+            needed = 1 + (beginning[start] >= 0xC0) + (beginning[start] >= 0xE0) + (beginning[start] >= 0xF0)
+            return beginning if len(beginning) - start >= needed else beginning[:start]
+    return beginning

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
-from proxy.session.prepared import SHOWN
 from proxy.session.state import State
 from proxy.sql.recorded import fields_of
 
 Fields = dict[str, object]
-WHOLE = 16 << 20  # characters of a text that is recorded as it is
+WHOLE = 16 << 20  # characters of a text that is recorded as it is; …
+_BEGINNING = 64 << 10  # of a longer one, these
 
 
 def session_opened(state: State) -> Fields:
@@ -63,7 +64,7 @@ def _recorded(text: str) -> str:
     """A text as the record has it: longer ones, which only run where every statement is allowed, by their beginning and digest."""
     if len(text) <= WHOLE:
         return text
-    whole, beginning = text.encode("utf-8", "surrogatepass"), text[:SHOWN]
+    whole, beginning = text.encode("utf-8", "surrogatepass"), text[:_BEGINNING]
     left = len(whole) - len(beginning.encode("utf-8", "surrogatepass"))
     return f"{beginning}…(+{left} bytes, sha256 {hashlib.sha256(whole).hexdigest()})"
 
@@ -95,6 +96,7 @@ class Running:
     counted: int = 0  # of them, those of results that are complete
     bytes: int = 0
     masked_cells: int = 0
+    detected: Counter[str] = field(default_factory=Counter)  # by kind
     tag: str = ""
     sqlstate: str = ""
 
@@ -109,7 +111,7 @@ class Running:
 
 def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "", running: Running | None = None) -> Fields:
     done = running or Running(statement, state.now)
-    return {
+    fields: Fields = {
         "statement": statement,
         "session": state.id,
         "outcome": outcome,
@@ -120,6 +122,9 @@ def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "",
         "sqlstate": sqlstate or done.sqlstate,
         "duration_us": max(0, round((state.now - done.started) * 1_000_000)),
     }
+    if done.detected:
+        fields["detected"] = dict(done.detected)
+    return fields
 
 
 def _who(state: State) -> Fields:

@@ -24,6 +24,7 @@ from proxy.session.hold import Holder
 from proxy.session.named import Named
 from proxy.session.names import Names, probe
 from proxy.session.pending import Expected, Kind, Pending
+from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
@@ -77,12 +78,14 @@ class Relay:
         self.unsynced = False  # messages were forwarded since the last of them
         self.executed = False  # … among them an Execute
         self.skipping = False  # as a server after an error: until the client's Sync
-        self.dropping = 0  # type of a message of the client that is too long to be kept, until its end has come
+        self.pieces: Pieces | None = None  # what is done about the client's message that is coming in, until its end has come
         self.sanitising = False  # until the transaction ends: deferred checks speak about earlier statements
+        self.untold = b""  # what is for the client once the message that it is getting in pieces has ended
         self.waiting: Waiting | None = None
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.draining = False
+        self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
         self.own_name = b"tidegate-" + state.entropy(12).hex().encode()
         self.no_name = self.own_name + b"-none"
@@ -178,12 +181,21 @@ class Relay:
         certain = not context.names_matter or (self.names.path is not None and not self.gate.catalog_changed)
         return certain and prepared.key == context.key
 
-    def when_names_known(self, then: Callable[[], None]) -> None:
-        """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more."""
-        self._when_names_known(then, frozenset())
+    def when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None] | None = None) -> None:
+        """Call ``then``, now or later, at the start of a batch: inside of it, names could not be asked for any more.
 
-    def _when_names_known(self, then: Callable[[], None], tried: frozenset[str]) -> None:
-        if self.unsynced or not self._learn_names(tried, lambda now_tried: self._when_names_known(then, now_tried)):
+        ``cancelled`` is called instead where the client has cancelled meanwhile; without it the message is just refused.
+        """
+        self.cancelled = False
+        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset())
+
+    def _when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None], tried: frozenset[str]) -> None:
+        if not self.unsynced and self._learn_names(tried, lambda now_tried: self._when_names_known(then, cancelled, now_tried)):
+            return
+        if self.cancelled:
+            self.cancelled = False
+            cancelled(errors.cancelled())
+        else:
             then()
 
     def _learn_names(self, tried: frozenset[str], again: Callable[[frozenset[str]], None]) -> bool:
@@ -276,6 +288,7 @@ class Relay:
 
     def ready(self, batch: int) -> None:
         """ReadyForQuery came at the end of this batch."""
+        self.state.active_at = self.state.now
         idle = self.status == b"I"
         if idle:
             for name in [name for name, portal in self.portals.items() if portal.batch <= batch]:
@@ -300,6 +313,7 @@ class Relay:
         """
         if refusal.fatal:
             raise EndSession(refusal.message, refusal)
+        self.state.active_at = self.state.now
         reply = error_response(refusal)
         if simple:
             self._refuse_query(reply)
@@ -317,6 +331,7 @@ class Relay:
             self.outbox.server.add(FLUSH_MESSAGE)
             self.wait("drain", lambda: self._refuse_query(reply))
         elif self._is_settled() and not self.pending:
+            self.state.active_at = self.state.now
             self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
         else:
             self._poison(reply)
@@ -358,9 +373,20 @@ class Relay:
     def standing(self) -> Refusal | None:
         return standing.check(self.state)
 
+    def tell(self, message: bytes) -> None:
+        """Say something to the client at any time, though not inside of a message of the server."""
+        if self.state.server_reader.remaining:
+            self.untold += message
+        else:
+            self.outbox.client.add(message)
+
     def is_idle(self) -> bool:
         """Whether no statement is under way: a transaction may still be open."""
-        return not self.pending and not self.unsynced and self.waiting is None and not self.state.reader.waiting()
+        return not self.is_busy() and not self.state.reader.waiting()
+
+    def is_busy(self) -> bool:
+        """Whether something is under way that the client asked for."""
+        return bool(self.pending) or self.unsynced or self.waiting is not None or self.pieces is not None
 
     def close(self, reason: str) -> None:
         """The session ends: nobody will see what becomes of what is under way."""

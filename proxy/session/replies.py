@@ -24,6 +24,8 @@ from proxy.wire.framing import FrameReader
 
 Handler = Callable[[Relay, Expected, FrameReader], None]
 
+_STREAMED = (backend.DATA_ROW, backend.COPY_DATA, backend.NOTICE_RESPONSE)  # what may be large
+
 
 def surprise(what: str) -> EndSession:
     return EndSession(f"the server sent {what}", errors.internal())
@@ -82,31 +84,45 @@ def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
     running.bytes += reader.stop - reader.start
     if kind == backend.DATA_ROW:
         running.rows += count
-        if masker := _masker(relay, head):
-            data, masked = masker.rows(reader.buffer, reader.start, reader.stop)
-            running.masked_cells += masked
+        masker, watcher = _transformers(relay, head)
+        if masker is not None or watcher is not None:
+            data, start, stop = reader.buffer, reader.start, reader.stop
+            if masker is not None:
+                data, masked = masker.rows(data, start, stop)
+                start, stop = 0, len(data)
+                running.masked_cells += masked
+            if watcher is not None:
+                data, found = watcher.rows(data, start, stop)
+                running.detected.update(found)
             relay.outbox.client.add(data)
             return
     _forward(relay, reader)
 
 
 def _stream(relay: Relay, reader: FrameReader) -> bool:
-    """Pass on what is there of a row that nobody looks into; whether there was anything."""
+    """Pass on what is there of a row, or of a notice, that nobody looks into; whether there was anything."""
     kind, head = reader.peek(), relay.pending.head
-    if kind not in (backend.DATA_ROW, backend.COPY_DATA) or head is None or head.running is None:
+    if kind not in _STREAMED or head is None or head.running is None:
         return False
-    if kind == backend.DATA_ROW:
-        if _masker(relay, head):
+    if kind == backend.NOTICE_RESPONSE:
+        if _change(relay, head):
             return False
-        head.running.rows += 1
+    else:
+        if kind == backend.DATA_ROW:
+            if any(_transformers(relay, head)):
+                return False
+            head.running.rows += 1
+        head.running.bytes += reader.size()
     reader.stream()
     _continued(relay, reader)
     return True
 
 
 def _continued(relay: Relay, reader: FrameReader) -> None:
-    _running(relay.pending.head).bytes += reader.stop - reader.start
     _forward(relay, reader)
+    if relay.untold and not reader.remaining:
+        relay.outbox.client.add(relay.untold)
+        relay.untold = b""
 
 
 def _running(head: Expected | None) -> Running:
@@ -115,22 +131,28 @@ def _running(head: Expected | None) -> Running:
     return head.running
 
 
-def _masker(relay: Relay, head: Expected | None) -> transform.Masker | None:
-    """The masker of the rows that are coming in; for an Execute it is made when the first of them arrives."""
-    if head is None or head.masker_known:
-        return head.masker if head is not None else None
+def _transformers(relay: Relay, head: Expected | None) -> tuple[transform.Masker | None, transform.Watcher | None]:
+    """What changes the rows that are coming in; for an Execute it is made when the first of them arrives."""
+    if head is None:
+        return None, None
+    if head.masker_known:
+        return head.masker, head.watcher
     portal = head.target
     if head.kind is Kind.EXECUTE and isinstance(portal, Portal):
         if not portal.is_described and portal.prepared.analysis.plan.kind != "none":
             raise surprise("rows whose columns were not described")
         _learn_masker(relay, head, portal.result_columns)
-    return head.masker
+    return head.masker, head.watcher
 
 
 def _learn_masker(relay: Relay, head: Expected, columns: Callable[[], tuple[backend.ResultColumn, ...]]) -> None:
     """By the masks under which the statement was decided: policy or catalog may be gone when its rows arrive."""
     head.masker_known = True
-    if head.context is not None and head.context.masks.by_column:
+    if head.context is None:
+        return
+    if head.context.connection.detectors != "off":
+        head.watcher = transform.watcher(columns(), head.context.masks.by_column, head.context.connection.detectors)
+    if head.context.masks.by_column:
         key = head.context.bundle.hash_key(relay.state.connection)
         _check_origins(relay, head, columns())
         head.masker = transform.masker(columns(), head.context.masks.by_column, key)
@@ -212,7 +234,7 @@ def on_statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None
 def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.pending.copying_in = False
     if head.kind is Kind.QUERY:
-        head.masker, head.masker_known = None, False  # the next result of the same Query describes itself
+        head.masker, head.watcher, head.masker_known = None, None, False  # the next result of the same Query describes itself
         _forward(relay, reader)
         return
     running = _running(head)
@@ -299,14 +321,17 @@ def _abandon_batch(relay: Relay, failed: Expected) -> None:
 
 
 def _tell(relay: Relay, fields: ErrorFields, head: Expected | None, kind: bytes) -> None:
-    if relay.sanitising or (head is not None and head.sanitise):
-        fields = transform.sanitise(fields)
-    elif head is not None and head.rewritten:
-        fields = transform.without_position(fields)
+    if change := _change(relay, head):
+        relay.outbox.client.add(change(fields).encode(kind))
     else:
         _forward(relay, relay.state.server_reader)
-        return
-    relay.outbox.client.add(fields.encode(kind))
+
+
+def _change(relay: Relay, head: Expected | None) -> Callable[[ErrorFields], ErrorFields] | None:
+    """What is done to an error or a notice before the client gets it."""
+    if relay.sanitising or (head is not None and head.sanitise):
+        return transform.sanitise
+    return transform.without_position if head is not None and head.rewritten else None
 
 
 # -- at any time

@@ -9,7 +9,7 @@ from typing import Any
 from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import forward, gate
+from proxy.session import forward, gate, pieces
 from proxy.session.gate import Prospect, forwarded_text
 from proxy.session.names import need_names
 from proxy.session.pending import Expected, Kind, Undo
@@ -18,13 +18,14 @@ from proxy.session.records import WHOLE
 from proxy.session.relay import Examined, Relay
 from proxy.session.state import EndSession
 from proxy.sql.facts import Analysis, Facts
-from proxy.wire import framing, frontend
+from proxy.wire import framing, frontend, long_bind
 from proxy.wire.codec import MalformedError
 from proxy.wire.framing import FrameReader
 from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Parse, Query
 
 Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
 
+_NEVER_SKIPPED = (frontend.SYNC, frontend.TERMINATE)
 _UNREAD_LIMIT = 256 << 20  # bytes of a text that nobody reads: where every statement is allowed
 
 
@@ -34,28 +35,22 @@ def pump(relay: Relay) -> None:
     while relay.waiting is None:
         kind = reader.next()
         if kind == framing.INCOMPLETE:
-            if reader.peek() != frontend.COPY_DATA or relay.skipping:
-                if not _is_too_long(relay, reader):
-                    return
-                relay.dropping = reader.peek()
-            # The data of a COPY is passed on as it comes, and so is what nobody will read thrown away.
-            reader.stream()
-            kind = framing.CONTINUED
-        if relay.dropping and kind == framing.CONTINUED:
-            if not reader.remaining:
-                _dropped(relay)
+            if not _begin(relay, reader):
+                return
             continue
-        if kind == framing.CONTINUED or (kind == frontend.COPY_DATA and not relay.skipping):
-            if kind == frontend.COPY_DATA:
-                reader.run()
-            relay.outbox.server.slice(reader.buffer, reader.start, reader.stop)
+        if kind == framing.CONTINUED:
+            pieces.proceed(relay)
+            continue
+        if kind == frontend.COPY_DATA and not relay.skipping:
+            reader.run()
+            pass_on(relay)
             continue
         if kind < 0:
             raise EndSession("malformed message", errors.protocol_violation("invalid message length"))
         handler = HANDLERS.get(kind)
         if handler is None:
             raise EndSession("unknown message", errors.protocol_violation(f"invalid frontend message type {kind}"))
-        if relay.skipping and kind not in (frontend.SYNC, frontend.TERMINATE):
+        if relay.skipping and kind not in _NEVER_SKIPPED:
             continue
         decode, handle = handler
         try:
@@ -68,9 +63,58 @@ def pump(relay: Relay) -> None:
     relay.holder.check_queue(relay)
 
 
-def _is_too_long(relay: Relay, reader: FrameReader) -> bool:
-    """Whether the message that is coming in, if any, must not be kept. (What is in force is only asked for where it matters.)"""
-    return reader.size() > WHOLE and reader.peek() != frontend.BIND and reader.size() > _longest(relay)
+# -- messages of which only a part is there
+
+
+def _begin(relay: Relay, reader: FrameReader) -> bool:
+    """Start on the message that is coming in, if it is of those that are not kept until they are complete."""
+    kind = reader.peek()
+    if kind == framing.INCOMPLETE or (relay.skipping and kind in _NEVER_SKIPPED):
+        return False
+    if relay.skipping:
+        pieces.begin(relay, pieces.Dropped())
+    elif kind == frontend.COPY_DATA:
+        pieces.begin(relay, pieces.Passed())
+    elif kind == frontend.BIND:
+        return reader.size() > long_bind.LONG and _begin_bind(relay, reader)
+    elif reader.size() > WHOLE and reader.size() > _longest(relay):  # what is in force is only asked for where it matters
+        pieces.begin(relay, pieces.Dropped(lambda: _too_long(relay, kind)))
+    else:
+        return False
+    return True
+
+
+def _begin_bind(relay: Relay, reader: FrameReader) -> bool:
+    """Start on a long Bind as soon as it is there by which names it goes."""
+    if relay.pending.copying_in:
+        raise EndSession("malformed message", errors.protocol_violation("unexpected message type 0x42 during COPY from stdin"))
+    try:
+        names = long_bind.names(reader.beginning())
+    except MalformedError as error:
+        refusal = Refusal("08P01", str(error))
+        pieces.begin(relay, pieces.Dropped(lambda: None if relay.skipping else relay.refuse(refusal, simple=False)))
+        return True
+    if names is None:
+        return False
+    portal, statement = names
+
+    def known(prepared: Prepared) -> None:
+        key = relay.gate.context().key
+
+        def passed(bind: Bind | None) -> None:
+            if relay.skipping:
+                return  # the server ignores it too: an earlier message of the pipeline failed meanwhile
+            problem = ""
+            if bind is None:
+                bind, problem = Bind(portal, statement), "the portal was made by a malformed message"  # which the server refuses
+            elif relay.gate.context().key != key:
+                problem = "masks, tables or names changed while the values of the portal came in"
+            _bound(relay, prepared, bind, problem)
+
+        pieces.begin(relay, pieces.PassedBind(passed))
+
+    _when_prepared(relay, statement, known)
+    return True
 
 
 def _longest(relay: Relay) -> int:
@@ -78,9 +122,8 @@ def _longest(relay: Relay) -> int:
     return WHOLE if relay.gate.context().reading_matters else _UNREAD_LIMIT
 
 
-def _dropped(relay: Relay) -> None:
+def _too_long(relay: Relay, kind: int) -> None:
     """The end of a message that was too long has come: its answer is due."""
-    kind, relay.dropping = relay.dropping, 0
     if relay.skipping:
         return
     if kind not in (frontend.QUERY, frontend.PARSE, frontend.FUNCTION_CALL):
@@ -182,16 +225,26 @@ def _parse(relay: Relay, parse: Parse, message: bytes, examined: Examined) -> No
 
 def on_bind(relay: Relay, bind: Bind) -> None:
     message = received(relay)
+
+    def known(prepared: Prepared) -> None:
+        relay.outbox.server.add(message)
+        _bound(relay, prepared, bind)
+
+    _when_prepared(relay, bind.statement, known)
+
+
+def _when_prepared(relay: Relay, name: bytes, then: Callable[[Prepared], None]) -> None:
+    """Call ``then``, now or later, with what a Bind of this name would bind; or refuse the Bind."""
     if relay.named.forget_parsed:
         relay.named.forget_parsed = False
-        for name in [name for name in relay.statements if name]:
-            del relay.statements[name]
-    prepared = relay.statements.get(bind.statement)
-    if prepared is None and _server_may_know(relay, bind.statement):
-        _made_by_sql(relay, "EXECUTE", bind.statement, lambda made: _bind(relay, made, bind, message))
+        for parsed in [parsed for parsed in relay.statements if parsed]:
+            del relay.statements[parsed]
+    prepared = relay.statements.get(name)
+    if prepared is None and _server_may_know(relay, name):
+        _made_by_sql(relay, "EXECUTE", name, then)
         return
     if prepared is None:
-        told = bind.statement.decode("utf-8", "replace")
+        told = name.decode("utf-8", "replace")
         said = f'prepared statement "{told}" does not exist' if told else "unnamed prepared statement does not exist"
         relay.refuse(Refusal("26000", said), simple=False)
         return
@@ -200,7 +253,7 @@ def on_bind(relay: Relay, bind: Bind) -> None:
         if isinstance(result, Refusal):
             relay.refuse(result, simple=False)
         else:
-            _bind(relay, result, bind, message)
+            then(result)
 
     freshen(relay, prepared, fresh)
 
@@ -225,10 +278,10 @@ def _made_by_sql(relay: Relay, verb: str, name: bytes, then: Callable[[Prepared]
     relay.examine(sql, examined)
 
 
-def _bind(relay: Relay, prepared: Prepared, bind: Bind, message: bytes) -> None:
-    relay.outbox.server.add(message)
+def _bound(relay: Relay, prepared: Prepared, bind: Bind, problem: str = "") -> None:
+    """A Bind is on its way."""
     undo = Undo(relay.portals, bind.portal, relay.portals.get(bind.portal))
-    relay.portals[bind.portal] = _portal(relay, prepared, bind)
+    relay.portals[bind.portal] = _portal(relay, prepared, bind, problem)
     plan = prepared.analysis.plan
     relay.expect(Expected(Kind.BIND, undo=undo, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"))
 
@@ -268,7 +321,7 @@ def on_execute(relay: Relay, execute: Execute) -> None:
     message = received(relay)
     portal = relay.portals.get(execute.portal)
     if portal is not None:
-        relay.when_names_known(lambda: _execute(relay, portal, message))
+        relay.when_names_known(lambda: _execute(relay, portal, message), lambda refusal: _execute(relay, portal, message, refusal))
     elif _server_may_know(relay, execute.portal):
         unbound = Bind(execute.portal, b"")
         _made_by_sql(relay, "FETCH ALL FROM", execute.portal, lambda made: _execute(relay, _portal(relay, made, unbound), message))
@@ -277,10 +330,12 @@ def on_execute(relay: Relay, execute: Execute) -> None:
         relay.refuse(Refusal("34000", f'portal "{name}" does not exist'), simple=False)
 
 
-def _execute(relay: Relay, portal: Portal, message: bytes) -> None:
+def _execute(relay: Relay, portal: Portal, message: bytes, refusal: Refusal | None = None) -> None:
     prepared, context = portal.prepared, relay.gate.context()
     prospect = relay.prospect(Examined(prepared.text, prepared.analysis, context), "extended", message, portal)
-    refusal = relay.standing()
+    refusal = refusal or relay.standing()
+    if refusal is None and portal.problem:
+        refusal = errors.undecidable(portal.problem, hint="Bind again.")
     if refusal is None and context.masks.digest != portal.mask_digest:
         refusal = errors.undecidable("masks changed since the portal was made", hint="Bind again.")
     if refusal is None:
@@ -289,8 +344,8 @@ def _execute(relay: Relay, portal: Portal, message: bytes) -> None:
         relay.deny(prospect, Deny(refusal.message, refusal.hint, sqlstate=refusal.sqlstate), refusal)
 
 
-def _portal(relay: Relay, prepared: Prepared, bind: Bind) -> Portal:
-    return Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest)
+def _portal(relay: Relay, prepared: Prepared, bind: Bind, problem: str = "") -> Portal:
+    return Portal(prepared, bind, relay.batch, relay.gate.context().masks.digest, problem)
 
 
 def on_describe(relay: Relay, describe: Describe) -> None:
@@ -353,7 +408,7 @@ def on_terminate(relay: Relay, body: bytes) -> None:
 HANDLERS: Mapping[int, Handler] = {
     frontend.QUERY: (Query.decode, on_query),
     frontend.PARSE: (Parse.decode, on_parse),
-    frontend.BIND: (Bind.decode, on_bind),
+    frontend.BIND: (long_bind.decode, on_bind),
     frontend.EXECUTE: (Execute.decode, on_execute),
     frontend.DESCRIBE: (Describe.decode, on_describe),
     frontend.CLOSE: (Close.decode, on_close),

@@ -14,7 +14,7 @@ from proxy import errors, events
 from proxy.effects import CancelServer, Close, Delay, Effect, Log, SendToServer
 from proxy.errors import Refusal
 from proxy.events import Event
-from proxy.session import records, replies, requests
+from proxy.session import idle, records, replies, requests
 from proxy.session.environment import Environment
 from proxy.session.relay import Relay
 from proxy.session.startup import Startup
@@ -25,7 +25,7 @@ from proxy.wire.codec import MalformedError
 from proxy.wire.framing import STARTUP_LIMIT
 from proxy.wire.frontend import TERMINATE_MESSAGE
 
-_FAILURES = frozenset({"28P01", "28000", "08P01"})  # of somebody who has not proved who he is: each may be an attack
+_FAILURES = frozenset({"28P01", "28000"})  # of somebody who has not proved who he is: each may be a guess
 
 
 class Session:
@@ -72,6 +72,7 @@ class Session:
         if not self._startup.admitted:
             self._startup.client_data(event.data)
             return
+        self._state.active_at = self._state.now
         self._state.reader.feed(event.data)
         if self._relay is not None:
             requests.pump(self._relay)
@@ -85,6 +86,8 @@ class Session:
             if not self._upstream.ready:
                 return
             self._relay = Relay(self._state)
+            self._state.active_at = self._state.now
+            idle.wake(self._relay)
         replies.pump(self._relay)
 
     def _settle(self, relay: Relay) -> None:
@@ -94,6 +97,8 @@ class Session:
             relay.resume()
         requests.pump(relay)
         relay.check_backlog()
+        if relay.finished and relay.waiting is None and (relay.pending.copying_in or not relay.pending.boundaries):
+            raise EndSession("client gone")  # nothing more will be answered: what lacks its end or its Sync will never have it
         if (relay.draining or self._state.environment.draining) and relay.is_idle():
             raise EndSession("drained", errors.shutting_down())
 
@@ -128,6 +133,7 @@ class Session:
     def _tick(self, event: events.Tick) -> None:
         if self._relay is not None:
             self._relay.holder.tick(self._relay)
+            idle.tick(self._relay)
 
     # -- the end
 
@@ -144,6 +150,12 @@ class Session:
 
     def _cancel_server(self) -> None:
         self._state.outbox.add(CancelServer(self._state.server_process, self._state.server_secret))
+
+    def _client_finished(self, event: events.ClientFinished) -> None:
+        """As at a server, what came before is answered first. (One that waits for a COPY's data ends at once.)"""
+        if self._relay is None:
+            raise EndSession("client gone")
+        self._relay.finished = True
 
     def _client_gone(self, event: events.ClientGone) -> None:
         if self._relay is not None and self._relay.pending:
@@ -169,27 +181,49 @@ class Session:
     def _end(self, reason: str, refusal: Refusal | None) -> None:
         """Say goodbye to both sides and record it; nothing is done for this session afterwards."""
         self._ended = True
-        state, relay, attempts = self._state, self._relay, self._state.environment.attempts
+        state, relay = self._state, self._relay
+        refused = self._startup.sign_in.refused
+        if refusal is None and refused is not None:
+            reason, refusal = refused.reason, refused.refusal
+        failed = refusal is not None and state.identity is None and (refused is not None or refusal.sqlstate in _FAILURES)
         if relay is not None:
             relay.close(reason)
         if isinstance(refusal, Refusal) and refusal.sqlstate == errors.unrecordable().sqlstate:
             state.outbox.forget_records()
         elif state.opened:
             state.outbox.record("session.closed", records.session_closed(state, reason))
-        elif refusal is not None and (state.identity or not attempts.wait(state.client_ip, state.now)):
-            # Of strangers from where too many have failed nothing more is recorded, or whoever likes could fill the spool.
+        elif refusal is not None and self._is_worth_a_record(failed):
             state.outbox.record("session.refused", records.session_refused(state, refusal.sqlstate, reason))
         if state.counted:
-            state.environment.sessions[state.connection] -= 1
+            state.environment.sessions.subtract(state.places)
         if refusal is not None:
             said = {"session": state.id, "client": state.client, "sqlstate": refusal.sqlstate, "reason": reason}
             state.outbox.add(Log("warning", "session.ended", said))
-            if state.identity is None and refusal.sqlstate in _FAILURES:
-                state.outbox.add(Delay(attempts.failed(state.client_ip, state.now)))
-            state.outbox.client.add(error_response(refusal))
-        if state.opened:
+            if failed:
+                state.outbox.add(Delay(state.environment.attempts.failed(state.client_ip, state.now)))
+            if not state.server_reader.remaining:  # inside of a row it would be taken for the rest of it
+                state.outbox.client.add(error_response(refusal))
+        if state.opened and not state.reader.remaining:
             state.outbox.add(SendToServer(TERMINATE_MESSAGE))
         state.outbox.add(Close(reason))
+
+    def _is_worth_a_record(self, failed: bool) -> bool:
+        """Of strangers there are so many records and no more, or whoever likes could fill the spool.
+
+        A failed sign-in is recorded wherever it is heard. What else they are refused has a bound of its own: a scanner's
+        probes delay nobody who signs in from the same address, and hide no guess.
+        """
+        state, environment = self._state, self._state.environment
+        if state.identity is not None:
+            return True
+        if environment.attempts.wait(state.client_ip, state.now):
+            return False
+        if failed:
+            return True
+        if environment.probes.wait(state.client_ip, state.now):
+            return False
+        environment.probes.failed(state.client_ip, state.now)
+        return True
 
 
 # One entry per class of event. One for all sessions: of its own, each idle session would hold two kilobytes for it.
@@ -206,6 +240,7 @@ _HANDLERS: Mapping[type, Callable[[Session, Any], None]] = {
     events.ServerOpened: Session._server_opened,
     events.ServerFailed: Session._server_failed,
     events.ServerGone: Session._server_gone,
+    events.ClientFinished: Session._client_finished,
     events.ClientGone: Session._client_gone,
     events.RecordFailed: Session._record_failed,
     events.Drain: Session._drain,

@@ -143,14 +143,22 @@ class Startup:
         if why := engine.admits(state.bundle(), identity.subject, connection.name, state.now, identity.groups):
             raise EndSession("not admitted", errors.identity(why))
         self._settings(connection)
-        sessions = state.environment.sessions
-        if connection.max_sessions is not None and sessions[connection.name] >= connection.max_sessions:
-            reason = f'connection "{connection.name}" has its {connection.max_sessions} sessions already'
-            raise EndSession("too many sessions", errors.too_many_sessions(reason))
-        sessions[connection.name] += 1
-        state.counted = True
+        self._count(connection)
         self.admitted = True
         state.outbox.add(OpenServer(connection.name, state.database))
+
+    def _count(self, connection: Connection) -> None:
+        state = self._state
+        of_all, of_subject = (state.environment.sessions[place] for place in state.places)
+        if connection.max_sessions is not None and of_all >= connection.max_sessions:
+            reason = f'connection "{connection.name}" has its {connection.max_sessions} sessions already'
+            raise EndSession("too many sessions", errors.too_many_sessions(reason, "max_sessions"))
+        limit = connection.max_sessions_per_subject
+        if limit is not None and of_subject >= limit:
+            reason = f'subject "{state.who.subject}" has its {limit} sessions on connection "{connection.name}" already'
+            raise EndSession("too many sessions of the subject", errors.too_many_sessions(reason, "max_sessions_per_subject"))
+        state.environment.sessions.update(state.places)
+        state.counted = True
 
     def _settings(self, connection: Connection) -> None:
         """Which settings go to the target: it depends on the connection whether any must not."""

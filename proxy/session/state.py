@@ -45,6 +45,7 @@ class State:
     tls_available: bool
     id: str = ""  # uuid of the session
     now: float = 0.0
+    active_at: float = 0.0  # when the client last sent something, or its last statement ended
     tls: bool = False
     binding: bytes = b""  # what -PLUS binds the client's exchange to
     certificate: ClientCertificate | None = None  # that the client showed
@@ -77,6 +78,11 @@ class State:
         if self.identity is None:
             raise RuntimeError("nobody has authenticated")
         return self.identity
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where the session counts in ``environment.sessions``. (No connection's name has a slash.)"""
+        return self.connection, f"{self.connection}/{self.who.subject}"
 
     def bundle(self) -> Bundle:
         """The policy in force.

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proxy.policy import detectors
 from proxy.policy.masks import Mask, mask_cell
+from proxy.sql.catalog import FIRST_USER_OID
+from proxy.wire import values
 from proxy.wire.backend import ErrorFields, NotificationResponse, ResultColumn
 from proxy.wire.conditions import condition
 from proxy.wire.rows import rewrite_rows
 
 # Severity, SQLSTATE, and the names of schema, table, column, data type and constraint (manual, 55.8).
 _KEPT_FIELDS = ("S", "V", "C", "s", "t", "c", "d", "n")
+_JSON = frozenset({values.JSON, values.JSONB, 199, 3807})  # and arrays of them
+_DOCUMENTS = _JSON | {142, 143}  # xml
+_TEXTS = values.TEXT_TYPES | {values.UNKNOWN, 1009, 1015, 1014, 1003, 2249, 2287}  # arrays of texts; record and arrays of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,42 @@ def masker(columns: tuple[ResultColumn, ...], masks: Mapping[tuple[int, int], Ma
     if not found:
         return None
     return Masker(tuple(number for number, _ in found), tuple(cell for _, cell in found), key)
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Looks for personal data and secrets in cells that no mask can speak about."""
+
+    columns: tuple[int, ...]
+    json: tuple[bool, ...]  # for each of them
+    blots: bool  # or only tells
+
+    def rows(self, buffer: bytes, start: int, stop: int) -> tuple[bytes, Counter[str]]:
+        """The DataRow messages ``buffer[start:stop]`` as the client gets them, and how often what was found."""
+        data = buffer[start:stop]
+        found: Counter[str] = Counter()
+        if not detectors.suspects(data):
+            return data, found
+
+        def cell(k: int, value: bytes) -> bytes:
+            spans = detectors.find(value)
+            found.update(kind for _, _, kind in spans)
+            return detectors.blot(value, spans, json=self.json[k]) if self.blots and spans else value
+
+        return rewrite_rows(data, 0, len(data), self.columns, cell)[0], found
+
+
+def watcher(columns: tuple[ResultColumn, ...], masks: Mapping[tuple[int, int], Mask], setting: str) -> Watcher | None:
+    """For columns of unknown origin, and for documents of known origin that are not masked; ``setting``: off | alert | mask."""
+    if setting == "off":
+        return None
+    found = [
+        (number, column.type_oid in _JSON)
+        for number, column in enumerate(columns)
+        if (column.table, column.attribute) not in masks
+        and (column.type_oid in _DOCUMENTS or (column.table == 0 and (column.type_oid in _TEXTS or column.type_oid >= FIRST_USER_OID)))
+    ]
+    return Watcher(tuple(n for n, _ in found), tuple(json for _, json in found), setting == "mask") if found else None
 
 
 def sanitise(fields: ErrorFields) -> ErrorFields:

@@ -7,18 +7,21 @@ the text says; what cannot be analysed is said to be so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
+from proxy.sql.inline import inline
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, normalise, parse
 from proxy.sql.plan import Verdict, plan_statement
 from proxy.sql.scan import CannotSplice, splice
 from proxy.sql.statements import read_statement
 from proxy.sql.walk import Qualified, Reader
+
+_INLINED = 4  # how deep functions that call one another are replaced
 
 
 def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
@@ -30,10 +33,37 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
     except TooMuch as problem:
         return Analysis(problem=str(problem), plan=_refused(request, str(problem)))
     try:
-        return _Text(request, catalog, statements).analysis()
+        text = _Text(request, catalog, statements)
+        analysis = text.analysis()
+        return analysis if analysis.plan.kind != "refuse" else _with_inlined(text, analysis)
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
+
+
+def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
+    """A refused text once more, with the SQL functions that read masked columns replaced by their queries."""
+    request, statements, masks = text.request, text.statements, text.masks
+    if text.catalog is None or len(statements) > 1:
+        return analysis
+
+    def concerns(outcome: Outcome) -> bool:
+        return any(masks.masked(reference.sources) for _, body in outcome.bodies for reference in body.references)
+
+    for _ in range(_INLINED):
+        try:
+            sql = inline(request.sql, statements, text.catalog, request.search_path, request.trusted_functions, concerns)
+            statements = parse(sql) if sql is not None else ()
+        except (SyntaxFailure, TooMuch):
+            return analysis
+        if sql is None:
+            return analysis
+        request = replace(request, sql=sql)
+        plan = _Text(request, text.catalog, statements).analysis().plan
+        if plan.kind != "refuse":
+            masked = tuple(sorted({*analysis.plan.masked, *plan.masked}))
+            return replace(analysis, plan=replace(plan, kind="scan", sql=plan.sql or sql, masked=masked))
+    return analysis
 
 
 def _refused(request: AnalysisRequest, reason: str) -> MaskPlan:

@@ -45,7 +45,7 @@ def _judge(verdict: Verdict, reader: Reader, outcome: Outcome) -> None:
     outcome.functions.add(verdict.name)
     if verdict.kind == "harmless":
         return
-    if verdict.kind == "follow" and verdict.function is not None and _follow(verdict.function, reader, outcome):
+    if verdict.kind == "follow" and verdict.function is not None and follow_function(verdict.function, reader, outcome):
         return
     if verdict.kind in CLASS_ACTIONS:
         outcome.classes[verdict.name] = verdict.kind
@@ -56,7 +56,7 @@ def _judge(verdict: Verdict, reader: Reader, outcome: Outcome) -> None:
         outcome.names_change = True
 
 
-def _follow(function: Function, caller: Reader, outcome: Outcome) -> bool:
+def follow_function(function: Function, caller: Reader, outcome: Outcome) -> bool:
     """Read a function's SQL body; False where it cannot be read."""
     if function.oid in outcome._seen:
         return True
@@ -121,7 +121,10 @@ def read_block(
         statements = [one for text in code.statements for one in parse(text)]
     except (SyntaxFailure, TooMuch):
         return None
-    return _readers(statements, catalog, path, trusted, names | code.variables)
+    readers = _readers(statements, catalog, path, trusted, names | code.variables)
+    for reader in readers or ():
+        reader.catches = reads_errors(definition)
+    return readers
 
 
 def _readers(
@@ -166,6 +169,11 @@ def _names_a_name(call: Node) -> bool:
 def words_of(source: str) -> frozenset[str]:
     """The words of a function's source, lower case; what it names is among them."""
     return frozenset(_WORD.findall(source.lower()))
+
+
+def reads_errors(code: str) -> bool:
+    """Whether PL/pgSQL code looks at the words of an error that it caught."""
+    return not words_of(code).isdisjoint(("diagnostics", "sqlerrm"))
 
 
 def mentions(language: str, source: str, names: frozenset[str]) -> bool:

@@ -34,6 +34,7 @@ class Column:
     kind: str  # base | array | domain | enum | composite | range | multirange | pseudo
     collation: str = ""  # qualified and quoted, where it is not the type's own
     generated: str = ""  # the expression of a generated column
+    computed: str = ""  # the expression of a default or generated column, where it calls functions that people made
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Relation:
     primary_key: tuple[int, ...] = ()  # attribute numbers
     unique: tuple[tuple[int, ...], ...] = ()  # of each unique index; 0 stands for an expression
     triggers: tuple[int, ...] = ()  # oids of the functions
+    trigger_definitions: tuple[str, ...] = ()  # CREATE TRIGGER …, in the same order
+    rules: tuple[str, ...] = ()  # CREATE RULE …, other than a view's own
+    foreign_keys: tuple[tuple[int, int, int], ...] = ()  # (attribute number, oid and attribute number that it refers to)
     cascades: tuple[int, ...] = ()  # oids of the relations whose rows a foreign key changes along with this one's
 
     @property
@@ -80,6 +84,13 @@ class Function:
     extension: str = ""
     argument_names: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()  # SET clauses, "name=value"
+    returns_set: bool = False
+    result_kind: str = ""  # as pg_type.typtype: b | c | d | e | m | p | r
+    result_type: str = ""  # can be written after ``::``
+    strict: bool = False
+    definer: bool = False  # runs with its owner's rights
+    argument_types: tuple[str, ...] = ()  # can be written after ``::``; a pseudo-type is empty
+    result_columns: tuple[str, ...] = ()  # of a row type, or of OUT and TABLE arguments
 
     @property
     def full_name(self) -> str:
@@ -101,6 +112,7 @@ class Catalog:
     functions: Mapping[int, Function]
     builtins: Mapping[str, str]  # names of pg_catalog's functions: a (aggregate), v (volatile) or s
     operators: Mapping[str, tuple[int, ...]]  # operators whose function is not in pg_catalog
+    borrowed_operators: Mapping[str, tuple[tuple[str, int], ...]]  # people's operators on pg_catalog's functions: name, arguments
     casts: Mapping[str, tuple[int, ...]]  # type name -> functions outside pg_catalog that cast to it
     _by_name: Mapping[tuple[str, str], int] = field(repr=False)
     _functions_by_name: Mapping[str, tuple[int, ...]] = field(repr=False)
@@ -121,6 +133,7 @@ class Catalog:
             functions=functions,
             builtins={_text(name): _text(flag) for name, flag in rows.get("builtins", ())},
             operators=_grouped(rows.get("operators", ())),
+            borrowed_operators=_borrowed(rows.get("borrowed_operators", ())),
             casts=_grouped(rows.get("casts", ())),
             _by_name={(relation.schema, relation.name): relation.oid for relation in relations.values()},
             _functions_by_name={name: tuple(oids) for name, oids in by_name.items()},
@@ -153,6 +166,10 @@ class Catalog:
         # Functions of temporary schemas are found by their qualified name only (manual, 20.11.1, search_path).
         path = frozenset(search_path)
         return tuple(function for function in found if function.schema in path)
+
+    def all_functions(self, name: str) -> tuple[Function, ...]:
+        """Every function of this bare name outside the system schemas."""
+        return tuple(self.functions[oid] for oid in self._functions_by_name.get(name, ()))
 
     def family(self, oid: int) -> tuple[int, ...]:
         """The relation's descendants through inheritance and partitioning, itself first."""
@@ -200,11 +217,19 @@ def _grouped(rows: Iterable[Sequence[str | None]]) -> dict[str, tuple[int, ...]]
     return {name: tuple(oids) for name, oids in found.items()}
 
 
+def _borrowed(rows: Iterable[Sequence[str | None]]) -> dict[str, tuple[tuple[str, int], ...]]:
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for name, function, arguments in rows:
+        found[_text(name)].append((_text(function), int(_text(arguments))))
+    return {name: tuple(functions) for name, functions in found.items()}
+
+
 def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, Relation]:
     domains = {int(_text(oid)): int(_text(base)) for oid, base in rows.get("domains", ())}
+    computed = {(row[0], row[1]): _text(row[2]) for row in rows.get("defaults", ())}
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in rows.get("columns", ()):
-        columns[int(_text(row[0]))].append(_column(row, domains))
+        columns[int(_text(row[0]))].append(_column(row, domains, computed.get((row[0], row[1]), "")))
     definitions = {int(_text(oid)): _text(definition) for oid, definition in rows.get("views", ())}
     parents: dict[int, list[int]] = defaultdict(list)
     children: dict[int, list[int]] = defaultdict(list)
@@ -218,9 +243,16 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
         unique[int(_text(owner))].append(numbers)
         if is_primary == "t":
             primary[int(_text(owner))] = numbers
-    triggers: dict[int, list[int]] = defaultdict(list)
-    for owner, _, function in rows.get("triggers", ()):
-        triggers[int(_text(owner))].append(int(_text(function)))
+    triggers: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for owner, _, function, trigger in rows.get("triggers", ()):
+        triggers[int(_text(owner))].append((int(_text(function)), _text(trigger)))
+    rules: dict[int, list[str]] = defaultdict(list)
+    for owner, rule in rows.get("rules", ()):
+        rules[int(_text(owner))].append(_text(rule))
+    keys: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for owner, referring, referenced, referred in rows.get("foreign_keys", ()):
+        pairs = zip(json.loads(_text(referring)), json.loads(_text(referred)), strict=True)
+        keys[int(_text(owner))] += [(int(number), int(_text(referenced)), int(other)) for number, other in pairs]
     cascades: dict[int, list[int]] = defaultdict(list)
     for referenced, referencing in rows.get("cascades", ()):
         cascades[int(_text(referenced))].append(int(_text(referencing)))
@@ -229,8 +261,9 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
         oid = int(_text(oid_text))
         found[oid] = Relation(
             oid, _text(schema), _text(name), _text(kind), tuple(columns[oid]), has_rules == "t", definitions.get(oid, ""),
-            tuple(parents[oid]), tuple(children[oid]), primary.get(oid, ()), tuple(unique[oid]), tuple(triggers[oid]),
-            tuple(cascades[oid]),
+            tuple(parents[oid]), tuple(children[oid]), primary.get(oid, ()), tuple(unique[oid]),
+            tuple(function for function, _ in triggers[oid]), tuple(trigger for _, trigger in triggers[oid]), tuple(rules[oid]),
+            tuple(keys[oid]), tuple(cascades[oid]),
         )
     return found
 
@@ -238,7 +271,7 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
 _KINDS = {"b": "base", "c": "composite", "d": "domain", "e": "enum", "p": "pseudo", "r": "range", "m": "multirange"}
 
 
-def _column(row: Sequence[str | None], domains: Mapping[int, int]) -> Column:
+def _column(row: Sequence[str | None], domains: Mapping[int, int], computed: str) -> Column:
     _, attnum, name, oid_text, schema, type_name, formatted, typmod, not_null, kind, element, length, collation, generated = row
     oid = int(_text(oid_text))
     base = oid
@@ -248,7 +281,7 @@ def _column(row: Sequence[str | None], domains: Mapping[int, int]) -> Column:
     is_array = kind == "b" and element != "0" and length == "-1"
     return Column(
         int(_text(attnum)), _text(name), oid, _cast_name(_text(schema), _text(type_name), _text(formatted)), int(_text(typmod)),
-        not_null == "t", base, "array" if is_array else _KINDS.get(_text(kind), "pseudo"), _text(collation), _text(generated),
+        not_null == "t", base, "array" if is_array else _KINDS.get(_text(kind), "pseudo"), _text(collation), _text(generated), computed,
     )
 
 
@@ -274,10 +307,12 @@ def quote(name: str) -> str:
 
 
 def _function(row: Sequence[str | None]) -> Function:
-    oid, schema, name, kind, language, volatility, count, defaults, variadic, source, definition, extension, names, settings = row
+    oid, schema, name, kind, language, volatility, count, defaults, variadic, source, definition, extension, names, settings, *result = row
+    returns_set, result_kind, result_type, strict, definer, types, columns = result
     return Function(
         int(_text(oid)), _text(schema), _text(name), _text(kind), _text(language), _text(volatility), int(_text(count)),
         int(_text(defaults)), variadic == "t", _text(source), _text(definition), _text(extension), _list(names), _list(settings),
+        returns_set == "t", _text(result_kind), _text(result_type), strict == "t", definer == "t", _list(types), _list(columns),
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from proxy.policy.masks import Mask, fitted
-from proxy.sql.bodies import follow, mentions
+from proxy.sql.bodies import Outcome, follow, mentions
 from proxy.sql.catalog import Catalog, Column, Relation
+from proxy.sql.copies import Copied, copied_columns
 from proxy.sql.facts import AnalysisRequest
+from proxy.sql.functions import REVEALING_CLASSES
 from proxy.sql.parser import Node, SyntaxFailure, TooMuch, parse
 from proxy.sql.scope import Source, Sources
 from proxy.sql.walk import PREDICATE, Reader
@@ -21,9 +22,6 @@ _REVEALING = frozenset({
 })  # fmt: skip
 # Columns that show the text of other sessions' statements, with their constants.
 _STATEMENT_TEXTS = {"pg_stat_activity": "query", "pg_stat_statements": "query", "pg_stat_statements_info": "", "pg_prepared_statements": ""}
-_WRITTEN = re.compile(r"\b(?:insert\s+into|update|merge\s+into)\s+(?:only\s+)?([\w.\"$]+)", re.IGNORECASE)
-# Types that cannot hold a copied text; columns of a masked column's own type are not spared.
-_SPARED_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 869})
 _MEMO_SIZE = 4_096
 
 
@@ -34,6 +32,7 @@ class RelationMasks:
     masks: dict[int, Mask] = field(default_factory=dict)
     refuse: str = ""
     made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # sub-selects, kept by the scan masking
+    bases: frozenset[int] = frozenset()  # what a view reads, through all its levels: a change of it changes them
 
 
 class EffectiveMasks:
@@ -42,12 +41,15 @@ class EffectiveMasks:
     # Equal digests mean equal catalogs and masks, so what was worked out holds for every later request.
     _memo: OrderedDict[tuple[str, str, int], RelationMasks] = OrderedDict()
     _names_memo: dict[tuple[str, str], frozenset[str]] = {}
+    _copies_memo: dict[tuple[str, str], tuple[frozenset[str], Copied]] = {}
 
     def __init__(self, catalog: Catalog | None, request: AnalysisRequest) -> None:
         self._catalog, self._request = catalog, request
         self._own: dict[int, dict[int, Mask]] = defaultdict(dict)
         for (oid, attnum), mask in request.masks.items():
             self._own[oid][attnum] = mask
+        self._working: set[int] = set()  # relations that are being worked out: code of one may lead back to it
+        self._cut = False  # … and did
 
     def __bool__(self) -> bool:
         return bool(self._request.masks)
@@ -57,10 +59,22 @@ class EffectiveMasks:
             return RelationMasks()
         key = (self._catalog.digest, self._request.mask_digest, relation.oid)
         found = self._memo.get(key)
-        if found is None:
-            found = self._memo[key] = self._work_out(relation, self._catalog)
-            while len(self._memo) > _MEMO_SIZE:
-                self._memo.popitem(last=False)
+        if found is not None:
+            return found
+        if relation.oid in self._working:
+            self._cut = True
+            return RelationMasks(dict(self._own.get(relation.oid, {})))
+        self._working.add(relation.oid)
+        try:
+            found = self._work_out(relation, self._catalog)
+        finally:
+            self._working.discard(relation.oid)
+        if self._working and self._cut:
+            return found  # it may lack what is not known yet of the relation that it leads back to
+        self._cut = False
+        self._memo[key] = found
+        while len(self._memo) > _MEMO_SIZE:
+            self._memo.popitem(last=False)
         return found
 
     def is_own(self, source: Source) -> bool:
@@ -88,14 +102,29 @@ class EffectiveMasks:
 
     def _revealing(self, catalog: Catalog) -> frozenset[str]:
         names = {relation.name.lower() for relation in catalog.relations.values() if (own := self.of(relation)).masks or own.refuse}
-        pending = [function for function in catalog.functions.values() if not function.extension]
-        while True:
-            # A function that leads to a name on the list is on the list itself.
-            led = [one for one in pending if mentions(one.language, one.source or one.definition, frozenset(names))]
-            if not led:
-                return frozenset(names)
-            names |= {function.name.lower() for function in led}
-            pending = [function for function in pending if function not in led]
+        return _with_code(names, catalog)
+
+    def _copies(self, catalog: Catalog) -> tuple[frozenset[str], Copied]:
+        """Words of code that leads to columns that rules mask, views included; and what code copies from those."""
+        key = (catalog.digest, self._request.mask_digest)
+        found = self._copies_memo.get(key)
+        if found is None:
+            masked: dict[int, set[int]] = defaultdict(set)
+            for oid, own in self._own.items():
+                origin = catalog.relation(oid)
+                columns = {column.name for column in origin.columns if column.attnum in own} if origin else set()
+                for other in (*catalog.family(oid), *catalog.ancestors(oid)):
+                    relation = catalog.relation(other)
+                    masked[other] |= {column.attnum for column in relation.columns if column.name in columns} if relation else set()
+            names = {relation.name.lower() for oid in masked if (relation := catalog.relation(oid))} | _REVEALING
+            views = [relation for relation in catalog.relations.values() if relation.definition]
+            while led := [view for view in views if mentions("sql", view.definition, frozenset(names))]:
+                names |= {view.name.lower() for view in led}
+                views = [view for view in views if view not in led]
+            words = _with_code(names, catalog)
+            self._copies_memo.clear()
+            found = self._copies_memo[key] = (words, copied_columns(catalog, masked, words))
+        return found
 
     def _work_out(self, relation: Relation, catalog: Catalog) -> RelationMasks:
         if relation.schema == "pg_catalog" and relation.name in _REVEALING:
@@ -110,8 +139,11 @@ class EffectiveMasks:
                 column = relation.column(name)
                 if column is not None:
                     masks.setdefault(column.attnum, fitted(mask, column))
-        self._add_copied(relation, catalog, masks)
+        for attnum, why in self._copies(catalog)[1].get(relation.oid, {}).items():
+            masks.setdefault(attnum, _derived(why, next(column for column in relation.columns if column.attnum == attnum)))
+        self._add_referring(relation, catalog, masks)
         self._add_generated(relation, masks)
+        self._add_computed(relation, catalog, masks)
         if relation.definition:
             return self._view(relation, catalog, masks)
         return RelationMasks(masks)
@@ -123,19 +155,44 @@ class EffectiveMasks:
             oids.append(oid)
         return [found for oid in oids if (found := catalog.relation(oid)) is not None]
 
-    def _add_copied(self, relation: Relation, catalog: Catalog, masks: dict[int, Mask]) -> None:
-        """What a trigger on a masked relation writes elsewhere may be its values: columns that can hold them are masked."""
-        for oid, own in self._own.items():
-            origin = catalog.relation(oid)
-            if origin is None or not origin.triggers or oid == relation.oid:
+    def _add_referring(self, relation: Relation, catalog: Catalog, masks: dict[int, Mask]) -> None:
+        """A foreign key holds the values of the columns that it refers to."""
+        for attnum, oid, number in relation.foreign_keys:
+            other = catalog.relation(oid)
+            mask = self.of(other).masks.get(number) if other is not None and oid != relation.oid else masks.get(number)
+            column = next((column for column in relation.columns if column.attnum == attnum), None)
+            if mask is not None and column is not None:
+                masks.setdefault(attnum, fitted(mask, column))
+
+    def _add_computed(self, relation: Relation, catalog: Catalog, masks: dict[int, Mask]) -> None:
+        """Defaults and generated columns whose functions read masked columns."""
+        for column in relation.columns:
+            if not column.computed or column.attnum in masks:
                 continue
-            sources = [function.source for trigger in origin.triggers if (function := catalog.functions.get(trigger))]
-            written = {name.rsplit(".", 1)[-1].strip('"').lower() for source in sources for name in _WRITTEN.findall(source)}
-            if relation.name.lower() in written:
-                types = {column.type_oid for column in origin.columns if column.attnum in own}
-                for column in relation.columns:
-                    if column.type_oid not in _SPARED_TYPES or column.type_oid in types:
-                        masks.setdefault(column.attnum, _derived(f"copied by a trigger on {origin.full_name}", column))
+            reader = Reader(catalog, ("pg_catalog",), self._request.trusted_functions)
+            try:
+                (statement,) = parse(f"SELECT {column.computed}")
+                reader.query(statement.node, None)
+            except (SyntaxFailure, TooMuch, ValueError, RecursionError):
+                masks[column.attnum] = _derived("what its default computes cannot be told", column)
+                continue
+            if reason := self._leads(follow(reader), catalog):
+                masks[column.attnum] = _derived(reason, column)
+
+    def _leads(self, outcome: Outcome, catalog: Catalog) -> str:
+        """Why functions that are called may bring masked values along."""
+        for function, body in outcome.bodies:
+            if any(self.masked(reference.sources) for reference in body.references):
+                return f"calls {function}, which reads masked columns"
+            if any(self.of(use.relation).refuse for use in body.uses):
+                return f"calls {function}, which reads what shows masked values"
+        for name, kind in outcome.classes.items():
+            if kind in REVEALING_CLASSES:
+                return f"calls {name}, which could show values of masked columns"
+        for name, known in outcome.opaque.items():
+            if known is None or mentions(known.language, known.source or known.definition, self._copies(catalog)[0]):
+                return f"calls {name}, which may read masked columns: its effect cannot be known"
+        return ""
 
     def _add_generated(self, relation: Relation, masks: dict[int, Mask]) -> None:
         names = {column.name: masks[column.attnum] for column in relation.columns if column.attnum in masks}
@@ -156,16 +213,17 @@ class EffectiveMasks:
             return RelationMasks(masks, f"the definition of {view.full_name} cannot be analysed")
         if reader.problem or len(outs) != len(view.columns) or reader.unknown:
             return RelationMasks(masks, f"the definition of {view.full_name} cannot be analysed")
-        reason = self._refusal(view, reader)
+        reason = self._refusal(view, reader, catalog)
+        bases = {use.relation.oid for use in reader.uses}.union(*(self.of(use.relation).bases for use in reader.uses))
         for column, out in zip(view.columns, outs, strict=True):
             hidden = self.masked(out.sources)
             if hidden and column.attnum not in masks:
                 first = self.mask(hidden[0])
                 assert first is not None
                 masks[column.attnum] = fitted(first, column) if out.plain else _derived(first.rule, column)
-        return RelationMasks(masks, reason)
+        return RelationMasks(masks, reason, bases=frozenset(bases))
 
-    def _refusal(self, view: Relation, reader: Reader) -> str:
+    def _refusal(self, view: Relation, reader: Reader, catalog: Catalog) -> str:
         for use in reader.uses:
             inner = self.of(use.relation).refuse
             if inner:
@@ -174,11 +232,8 @@ class EffectiveMasks:
             hidden = self.masked(reference.sources) if reference.context == PREDICATE else []
             if hidden:
                 return f"view {view.full_name} chooses, groups or orders its rows by masked column {self.name(hidden[0])}"
-        for function, body in follow(reader).bodies:
-            for reference in body.references:
-                if self.masked(reference.sources):
-                    return f"view {view.full_name} calls {function}, which reads masked columns"
-        return ""
+        why = self._leads(follow(reader), catalog)
+        return f"view {view.full_name} {why}" if why else ""
 
     def name(self, source: Source) -> str:
         relation = self._catalog.relation(source[0]) if self._catalog else None
@@ -207,4 +262,16 @@ def _names_in(expression: str) -> frozenset[str] | None:
             if "ColumnRef" in node:
                 found |= {part["String"]["sval"] for part in node["ColumnRef"]["fields"] if "String" in part}
             pending += node.values()
+    return frozenset(found)
+
+
+def _with_code(names: set[str], catalog: Catalog) -> frozenset[str]:
+    """The names, with those of the functions and operators that lead to one of them."""
+    found = set(names)
+    pending = [function for function in catalog.functions.values() if not function.extension]
+    while led := [one for one in pending if mentions(one.language, one.source or one.definition, frozenset(found))]:
+        found |= {function.name.lower() for function in led}
+        oids = {function.oid for function in led}
+        found |= {symbol for symbol, functions in catalog.operators.items() if not oids.isdisjoint(functions)}
+        pending = [function for function in pending if function.oid not in oids]
     return frozenset(found)

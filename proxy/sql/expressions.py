@@ -69,6 +69,8 @@ def _operate(reader: Reader, name: Sequence[Node] | None) -> None:
     symbol = name[-1].get("String", {}).get("sval", "") if name else ""
     for oid in (reader.catalog.operators.get(symbol, ()) if reader.catalog else ()):
         _implicit(reader, oid)
+    for function, arguments in (reader.catalog.borrowed_operators.get(symbol, ()) if reader.catalog else ()):
+        reader.call(["pg_catalog", function], arguments)
 
 
 def _cast(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:

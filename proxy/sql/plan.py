@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from proxy.sql.bodies import Outcome, mentions
+from proxy.sql.bodies import Outcome, mentions, reads_errors, words_of
 from proxy.sql.catalog import Relation, implicit
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import AnalysisRequest
@@ -117,7 +117,7 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
     return (
         _change_refusal(statement.kind, statement.node, reader, masks)
         or _target_refusal(reader, masks)
-        or _function_refusal(outcome, masks)
+        or _function_refusal(reader, outcome, masks)
         or _code_refusal(statement.kind, statement.node, reader, outcome, masks)
     )
 
@@ -138,18 +138,41 @@ def _change_refusal(kind: str, node: Node, reader: Reader, masks: EffectiveMasks
     for relation in reader.altered:
         if not masks.of(relation).masks:
             continue
+        if kind == "ClusterStmt":
+            return f"{relation.full_name} has masked columns: the order of its rows could reveal theirs"
         if kind in _UNSAFE_CHANGES:
             return f"{relation.full_name} has masked columns: its definition is not changed while they are in force"
         if kind == "CreateStmt" and relation.full_name in _referenced(node, reader):
             return f"{relation.full_name} has masked columns: a foreign key to it could try them out"
         if kind == "IndexStmt" and _has_expressions(node):
             return f"{relation.full_name} has masked columns: an index on expressions or with WHERE could reveal them"
+    if kind in ("RenameStmt", "AlterObjectSchemaStmt") and (led := _led_functions(node, reader, masks)):
+        return f"function {led} may read masked columns: it keeps its name while masks are in force"
     if kind in ("RuleStmt", "CreateFunctionStmt", "CreatePolicyStmt", "CreateSchemaStmt", "CreateTrigStmt"):
         for reference in reader.references:
             hidden = masks.masked(reference.sources)
             if hidden:
                 return f"masked column {masks.name(hidden[0])} is used in a definition that cannot be masked"
     return ""
+
+
+_ROUTINES = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE"})
+
+
+def _led_functions(node: Node, reader: Reader, masks: EffectiveMasks) -> str:
+    """A function that gets another name, itself or with its schema, and leads to masked columns."""
+    kind = node.get("renameType") or node.get("objectType")
+    known = reader.catalog.functions.values() if reader.catalog is not None else ()
+    if kind == "OBJECT_SCHEMA":
+        renamed = [function for function in known if function.schema == node.get("subname")]
+    elif kind in _ROUTINES:
+        parts = [part["String"]["sval"] for part in node["object"]["ObjectWithArgs"]["objname"]]
+        renamed = [function for function in known if function.name == parts[-1]]
+    else:
+        return ""
+    names = masks.revealing_names()
+    led = (one.full_name for one in renamed if not one.extension and mentions(one.language, one.source or one.definition, names))
+    return next(led, "")
 
 
 def _referenced(node: object, reader: Reader) -> set[str]:
@@ -180,7 +203,7 @@ def _target_refusal(reader: Reader, masks: EffectiveMasks) -> str:
     return ""
 
 
-def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
+def _function_refusal(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> str:
     for name, body in outcome.bodies:
         for use in body.uses:
             if masks.of(use.relation).refuse:
@@ -189,6 +212,11 @@ def _function_refusal(outcome: Outcome, masks: EffectiveMasks) -> str:
             hidden = masks.masked(reference.sources) if reference.context != WRITE else []
             if hidden:
                 return f"{_called(name)} reads masked column {masks.name(hidden[0])}"
+    catching = next((name for name, body in outcome.bodies if body.catches), "")
+    if catching:
+        changed = [use.relation for _, body in outcome.bodies for use in body.uses if use.target]
+        if any(masks.of(relation).masks or relation.triggers for relation in _reached(changed, reader, masks)):
+            return f"{_called(catching)} reads what errors say, and errors of its changes could quote masked values"
     for name, kind in outcome.classes.items():
         if kind in REVEALING_CLASSES:
             return f"function {name} could show values of masked columns"
@@ -210,6 +238,8 @@ def _code_refusal(kind: str, node: Node, reader: Reader, outcome: Outcome, masks
         return "the code block may read masked columns: its effect cannot be known"
     if kind == "CreateFunctionStmt" and "sql_body" not in node and _code_mentions(node.get("options", ()), "sql", masks):
         return "the function's code may read masked columns"
+    if kind == "CreateFunctionStmt" and _quotes_errors(node, reader, masks):
+        return "the function's code reads what errors say, and errors of its changes could quote masked values"
     if kind == "CreateTrigStmt" and reader.catalog is not None:
         name = [part["String"]["sval"] for part in node["funcname"]]
         for function in reader.catalog.functions_named(name, reader.search_path):
@@ -218,11 +248,31 @@ def _code_refusal(kind: str, node: Node, reader: Reader, outcome: Outcome, masks
     return ""
 
 
+def _quotes_errors(node: Node, reader: Reader, masks: EffectiveMasks) -> bool:
+    """Code of triggers is not followed when they run, so it must not even be made."""
+    text = " ".join(_texts({option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in node.get("options", ())}))
+    if not reads_errors(text) or reader.catalog is None:
+        return False
+    words = words_of(text)
+    named = [relation for relation in reader.catalog.relations.values() if relation.name.lower() in words]
+    return any(masks.of(relation).masks or relation.triggers for relation in _reached(named, reader, masks))
+
+
+def _texts(given: dict[str, Node]) -> list[str]:
+    source = given.get("as", {})
+    return [part["String"]["sval"] for part in (source["List"]["items"] if "List" in source else [source] if source else [])]
+
+
 def _code_mentions(options: Sequence[Node], language: str, masks: EffectiveMasks) -> bool:
     given = {option["DefElem"]["defname"]: option["DefElem"].get("arg", {}) for option in options}
-    source = given.get("as", {})
-    texts = [part["String"]["sval"] for part in (source["List"]["items"] if "List" in source else [source] if source else [])]
-    return mentions(given.get("language", {}).get("String", {}).get("sval", language).lower(), " ".join(texts), masks.revealing_names())
+    language = given.get("language", {}).get("String", {}).get("sval", language).lower()
+    return mentions(language, " ".join(_texts(given)), masks.revealing_names())
+
+
+def _reached(changed: Iterable[Relation], reader: Reader, masks: EffectiveMasks) -> list[Relation]:
+    """Every relation whose rows change with these: by foreign keys, by inheritance, through views."""
+    oids = {oid for relation in changed for oid in (relation.oid, *masks.of(relation).bases)}
+    return [found for oid in sorted(oids) for found in (reader.catalog.changed_with(oid) if reader.catalog else ())]
 
 
 def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
@@ -230,8 +280,10 @@ def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
     if outcome.opaque or "do" in reader.actions or any(body.writes for _, body in outcome.bodies):
         return True
     changed = [use.relation for use in reader.uses if use.target] + reader.altered
-    reached = [found for relation in changed for found in (reader.catalog.changed_with(relation.oid) if reader.catalog else ())]
+    reached = _reached(changed, reader, masks)
     if any(masks.of(relation).masks or masks.of(relation).refuse or relation.triggers for relation in reached):
         return True
+    if any(use.relation.kind == "v" and masks.of(use.relation).masks for use in reader.uses):
+        return True  # what a view computes from masked values may fail on them
     return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and bool(reader.writes)
 

@@ -78,7 +78,7 @@ QUERIES: dict[str, str] = {
         ORDER BY i.indexrelid
     """,
     "triggers": """
-        SELECT t.tgrelid, t.tgname, t.tgfoid
+        SELECT t.tgrelid, t.tgname, t.tgfoid, pg_catalog.pg_get_triggerdef(t.oid)
         FROM pg_catalog.pg_trigger t
         WHERE NOT t.tgisinternal
         ORDER BY t.oid
@@ -88,6 +88,30 @@ QUERIES: dict[str, str] = {
         FROM pg_catalog.pg_constraint c
         WHERE c.contype OPERATOR(pg_catalog.=) 'f'
         AND (c.confdeltype OPERATOR(pg_catalog.=) ANY ('{c,n,d}') OR c.confupdtype OPERATOR(pg_catalog.=) ANY ('{c,n,d}'))
+        ORDER BY 1, 2
+    """,
+    "foreign_keys": """
+        SELECT c.conrelid, pg_catalog.array_to_json(c.conkey), c.confrelid, pg_catalog.array_to_json(c.confkey)
+        FROM pg_catalog.pg_constraint c
+        WHERE c.contype OPERATOR(pg_catalog.=) 'f'
+        ORDER BY c.oid
+    """,
+    "rules": """
+        SELECT r.ev_class, pg_catalog.pg_get_ruledef(r.oid)
+        FROM pg_catalog.pg_rewrite r
+        WHERE r.rulename OPERATOR(pg_catalog.<>) '_RETURN'
+        AND r.ev_class OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+        ORDER BY r.oid
+    """,
+    "defaults": """
+        SELECT d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_catalog.pg_attrdef d
+        WHERE EXISTS (SELECT
+        FROM pg_catalog.pg_depend p
+        WHERE p.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+        AND p.objid OPERATOR(pg_catalog.=) d.oid
+        AND (p.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+        OR p.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_operator'::pg_catalog.regclass))
         ORDER BY 1, 2
     """,
     "functions": """
@@ -101,8 +125,24 @@ QUERIES: dict[str, str] = {
         WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
         AND d.objid OPERATOR(pg_catalog.=) p.oid
         AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
-        AND d.deptype OPERATOR(pg_catalog.=) 'e'), pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proconfig)
+        AND d.deptype OPERATOR(pg_catalog.=) 'e'), pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proconfig),
+        p.proretset, r.typtype, (SELECT pg_catalog.concat(pg_catalog.quote_ident(tn.nspname), '.', pg_catalog.quote_ident(r.typname))
+        FROM pg_catalog.pg_namespace tn
+        WHERE tn.oid OPERATOR(pg_catalog.=) r.typnamespace), p.proisstrict, p.prosecdef,
+        (SELECT pg_catalog.json_agg(CASE
+        WHEN t.typtype OPERATOR(pg_catalog.<>) 'p'
+        THEN pg_catalog.concat(pg_catalog.quote_ident(tn.nspname), '.', pg_catalog.quote_ident(t.typname))
+        ELSE '' END ORDER BY a.place)
+        FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS a (oid, place)
+        JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.oid
+        JOIN pg_catalog.pg_namespace tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace),
+        COALESCE((SELECT pg_catalog.json_agg(p.proargnames[a.place] ORDER BY a.place)
+        FROM pg_catalog.unnest(p.proargmodes) WITH ORDINALITY AS a (mode, place)
+        WHERE a.mode OPERATOR(pg_catalog.=) ANY ('{o,b,t}')), (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) r.typrelid
+        AND r.typrelid OPERATOR(pg_catalog.<>) 0 AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped))
         FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_type r ON r.oid OPERATOR(pg_catalog.=) p.prorettype
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
         JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
         WHERE n.nspname OPERATOR(pg_catalog.<>) ALL ('{pg_catalog,information_schema}')
@@ -125,6 +165,15 @@ QUERIES: dict[str, str] = {
         JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.oprcode
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
         WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'
+        ORDER BY o.oid
+    """,
+    "borrowed_operators": """
+        SELECT o.oprname, p.proname, p.pronargs
+        FROM pg_catalog.pg_operator o
+        JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.oprcode
+        JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+        WHERE n.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
+        AND o.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
         ORDER BY o.oid
     """,
     "casts": """

@@ -176,6 +176,17 @@ def _create_function(reader: Reader, node: Node) -> None:
         reader.expression(parameter["FunctionParameter"].get("defexpr"), Scope(), VALUE)
 
 
+def _define(reader: Reader, node: Node) -> None:
+    """CREATE OPERATOR and its kin. An operator is another name for a function: to make it counts as a call."""
+    _utility(reader, node)
+    given = {wrapped["DefElem"]["defname"].lower(): wrapped["DefElem"].get("arg", {}) for wrapped in node.get("definition", ())}
+    types = {name: _names({"List": {"items": value.get("TypeName", {}).get("names", [])}}) for name, value in given.items()}
+    arguments = sum(types.get(name, [])[-1:] not in ([], ["none"]) for name in ("leftarg", "rightarg"))
+    for parts in (types.get("function"), types.get("procedure")):
+        if node.get("kind") == "OBJECT_OPERATOR" and parts:
+            reader.call(parts, arguments)
+
+
 def parameters_of(node: Node) -> frozenset[str]:
     """The names by which a function's body can call its arguments."""
     names = {parameter["FunctionParameter"].get("name", "") for parameter in node.get("parameters", ())}
@@ -246,4 +257,5 @@ _SPECIAL: dict[str, Callable[[Reader, Node], None]] = {
     "CreateStmt": _create_table,
     "CreateForeignTableStmt": _create_table,
     "CreateFunctionStmt": _create_function,
+    "DefineStmt": _define,
 }

@@ -66,6 +66,7 @@ class Reader:
         self.uses: list[Use] = []
         self.references: list[Reference] = []
         self.qualified: list[Qualified] = []
+        self.parameter_references: list[Node] = []  # ColumnRef nodes that mean a function's argument
         self.calls: list[Verdict] = []
         self.setting_calls: list[Node] = []
         self.reads: set[str] = set()
@@ -76,6 +77,7 @@ class Reader:
         self.runs_prepared = False
         self.problem = ""
         self.altered: list[Relation] = []  # what a utility statement names
+        self.catches = False  # it stands in code that looks at the words of errors
         # For GROUP BY over a primary key: direct references outside aggregates, and the relations that rely on it.
         self.direct: list[tuple[Use, int]] = []
         self.in_aggregate = False
@@ -215,10 +217,13 @@ class Reader:
         parts = clause["BoolExpr"]["args"] if clause.get("BoolExpr", {}).get("boolop") == "AND_EXPR" else [clause]
         for part in parts:
             column = expressions.looked_up(part) if top else None
-            if column is not None and "=" not in (self.catalog.operators if self.catalog else {}):
+            if column is not None and not self._is_redefined("="):
                 self._column(column, scope, LOOKUP)
             else:
                 self.expression(part, scope, PREDICATE)
+
+    def _is_redefined(self, operator: str) -> bool:
+        return self.catalog is not None and (operator in self.catalog.operators or operator in self.catalog.borrowed_operators)
 
     def targets(self, targets: Iterable[Node], scope: Scope, *, top: bool) -> list[Out]:
         """An output list; bare columns of it are OUTPUT where ``top``."""
@@ -314,6 +319,7 @@ class Reader:
             # Columns and items come before a function's arguments.
             hidden = any(out.name == names[0] for level in scope.levels() for out in level.item.columns)
             if names[0] in self.parameters and not hidden and not find_entries(scope, names[0]):
+                self.parameter_references.append(ref)
                 return Found(())
             return find_column(scope, names[0])
         entries = self._entries(ref, names[:-1], scope)
@@ -328,6 +334,8 @@ class Reader:
         entries = find_entries(scope, names[-1], schema)
         if entries and schema:
             self.qualified.append(Qualified(ref, len(names) - 1, tuple(entry.use for entry in entries if entry.use is not None)))
+        if not entries and names[-1] in self.parameters:
+            self.parameter_references.append(ref)
         if entries or (names[-1] in self.parameters):
             return entries
         # The name of nothing that is visible: whatever there is could be meant.

@@ -167,17 +167,20 @@ class RowDescription:
 
 @dataclass(frozen=True, slots=True)
 class ParameterDescription:
+    """A statement may have more parameters than Bind can bring: the server describes all, and its count of them starts again at 65,536."""
+
     types: tuple[int, ...]
 
     @classmethod
     def decode(cls, body: bytes) -> ParameterDescription:
         reader = Reader(body)
-        types = tuple([reader.uint32() for _ in range(reader.count())])
+        told, number = reader.count(), reader.left // 4
+        types = tuple([reader.uint32() for _ in range(number if number % 65_536 == told else told)])
         reader.end()
         return cls(types)
 
     def encode(self) -> bytes:
-        return message(b"t", count(len(self.types)) + b"".join(map(uint32, self.types)))
+        return message(b"t", count(len(self.types) % 65_536) + b"".join(map(uint32, self.types)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,10 @@ class Reader:
         self._position = end + 1
         return self._body[start:end]
 
+    def name(self) -> bytes:
+        """The name of a prepared statement or portal, cut off where the server does it: what differs only behind that is one name."""
+        return self.cstring()[:63]
+
     def text(self) -> str:
         """A string that must be UTF-8: names and parameters of the start-up phase."""
         try:

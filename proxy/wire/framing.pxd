@@ -21,6 +21,7 @@ cdef class FrameReader:
     @cython.locals(length=Py_ssize_t)
     cpdef int peek(self) except -3
     cpdef Py_ssize_t size(self) except -3
+    cpdef bytes beginning(self)
     cpdef object stream(self)
     @cython.locals(available=Py_ssize_t)
     cdef int _continue(self) except -3

@@ -105,6 +105,11 @@ class FrameReader:
         """How long the next message is or will be, in bytes; 0 while that is not known."""
         return self._length(self.stop + 1) + 1 if not self.remaining and self._gather(5) else 0
 
+    def beginning(self) -> bytes:
+        """What is there of the body of the incomplete message that ``peek`` spoke of."""
+        self._gather(len(self.buffer) - self.stop + self._queued)
+        return self.buffer[self.stop + 5 :]
+
     def stream(self) -> None:
         """Hand out, as ``buffer[start:stop]``, what is there of the incomplete message that ``peek`` spoke of."""
         self.remaining = self._length(self.stop + 1) + 1

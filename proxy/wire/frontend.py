@@ -163,7 +163,7 @@ class Parse:
     @classmethod
     def decode(cls, body: bytes) -> Parse:
         reader = Reader(body)
-        name, sql = reader.cstring(), reader.cstring()
+        name, sql = reader.name(), reader.cstring()
         types = tuple([reader.uint32() for _ in range(reader.count())])
         reader.end()
         return cls(name, sql, types)
@@ -174,17 +174,28 @@ class Parse:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A parameter of which only the beginning was kept."""
+
+    beginning: bytes
+    length: int  # bytes of the whole
+    sha256: str  # of the whole, in hexadecimal
+
+
+@dataclass(frozen=True, slots=True)
 class Bind:
+    """Longer ones than ``proxy.wire.long_bind.LONG`` are read there."""
+
     portal: bytes
     statement: bytes
     formats: tuple[int, ...] = ()  # of the parameters: none (all text), one for all, or one each; 0 text, 1 binary
-    values: tuple[bytes | None, ...] = ()
+    values: tuple[bytes | Cut | None, ...] = ()
     result_formats: tuple[int, ...] = ()
 
     @classmethod
     def decode(cls, body: bytes) -> Bind:
         reader = Reader(body)
-        portal, statement = reader.cstring(), reader.cstring()
+        portal, statement = reader.name(), reader.name()
         formats = _formats(reader)
         values = tuple([reader.value() for _ in range(reader.count())])
         results = _formats(reader)
@@ -195,7 +206,10 @@ class Bind:
 
     def encode(self) -> bytes:
         parts = [cstring(self.portal), cstring(self.statement), count(len(self.formats)), *map(int16, self.formats)]
-        parts += [count(len(self.values)), *map(value, self.values)]
+        whole = [given for given in self.values if not isinstance(given, Cut)]
+        if len(whole) < len(self.values):
+            raise ValueError("values of which only the beginning was kept cannot be sent")
+        parts += [count(len(whole)), *map(value, whole)]
         parts += [count(len(self.result_formats)), *map(int16, self.result_formats)]
         return message(b"B", b"".join(parts))
 
@@ -245,7 +259,7 @@ class Close:
 
 def _target(body: bytes, name_of_message: str) -> tuple[bytes, bytes]:
     reader = Reader(body)
-    kind, name = reader.take(1), reader.cstring()
+    kind, name = reader.take(1), reader.name()
     reader.end()
     if kind not in (b"S", b"P"):
         raise MalformedError(f"invalid {name_of_message} message subtype {kind[0]}")
@@ -269,7 +283,7 @@ class Execute:
     @classmethod
     def decode(cls, body: bytes) -> Execute:
         reader = Reader(body)
-        portal, limit = reader.cstring(), reader.int32()
+        portal, limit = reader.name(), reader.int32()
         reader.end()
         return cls(portal, limit)
 

@@ -29,21 +29,20 @@ def rewrite_rows(buffer: bytes, start: int, stop: int, columns: tuple[int, ...],
         end = position + 1 + _length(buffer, position + 1, stop)
         if end > stop or position + 7 > end:
             raise MalformedError("DataRow is too short")
-        body, changed = _rewrite_row(buffer, position + 5, end, columns, rewrite)
-        parts.append(b"D")
-        parts.append(int32(len(body) + 4))
-        parts.append(body)
-        rewritten += changed
+        rewritten += _rewrite_row(buffer, position + 5, end, columns, rewrite, parts)
         position = end
     return b"".join(parts), rewritten
 
 
-def _rewrite_row(buffer: bytes, start: int, end: int, columns: tuple[int, ...], rewrite: Rewrite) -> tuple[bytes, int]:
+def _rewrite_row(buffer: bytes, start: int, end: int, columns: tuple[int, ...], rewrite: Rewrite, parts: list[bytes]) -> int:
+    """Append to ``parts`` what the row becomes: joined but once, since a row may take a gigabyte."""
     count = (buffer[start] << 8) | buffer[start + 1]
     wanted = len(columns)
     if wanted and columns[wanted - 1] >= count:
         raise MalformedError("DataRow has fewer columns than RowDescription said")
-    parts: list[bytes] = []
+    head = len(parts)
+    parts.append(b"D")
+    length = 4 + end - start
     copied = start  # everything before this is in parts
     position = start + 2
     column = 0
@@ -56,13 +55,16 @@ def _rewrite_row(buffer: bytes, start: int, end: int, columns: tuple[int, ...], 
         if buffer[position] < 0x80:  # a negative length is NULL
             parts.append(buffer[copied:position])
             new = rewrite(k, buffer[position + 4 : after])
-            parts.append(b"\xff\xff\xff\xff" if new is None else int32(len(new)) + new)
+            cell = b"\xff\xff\xff\xff" if new is None else int32(len(new)) + new
+            parts.append(cell)
+            length += len(cell) - (after - position)
             copied = after
             changed += 1
         position = after
         column += 1
     parts.append(buffer[copied:end])
-    return b"".join(parts), changed
+    parts[head] = b"D" + int32(length)
+    return changed
 
 
 def _skip(buffer: bytes, position: int, end: int) -> int:

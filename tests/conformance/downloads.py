@@ -60,6 +60,18 @@ def debian_source(package: str, version: str) -> Path:
     return unpacked
 
 
+def npm_modules(*packages: str) -> Path:
+    """The `node_modules` with these packages, `name@version` each, and all that they need. npm checks what it gets by its index."""
+    directory = CACHE / f"npm-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]}"
+    if not directory.exists():
+        unfinished = directory.with_name(f"{directory.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(unfinished)]
+        _run(["npm", "install", *options, *packages], f"npm could not install {', '.join(packages)}")
+        unfinished.rename(directory)
+    return directory / "node_modules"
+
+
 def debian_packages(*packages: str) -> Path:
     """A folder in which these Debian packages, and others of ours, are unpacked as they would be in `/`; none is configured."""
     root, archives = CACHE / "debian", CACHE / "archives"

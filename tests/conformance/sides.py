@@ -38,6 +38,10 @@ class Side:
     user: str = SUPERUSER
     password: str = PASSWORD
 
+    @property
+    def tls(self) -> bool:
+        return self.version == 15  # the wheel's servers are built without it
+
     def libpq(self, dbname: str) -> dict[str, str]:
         """The variables that libpq and its like read."""
         return {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGPASSWORD": self.password, "PGDATABASE": dbname}
@@ -46,7 +50,7 @@ class Side:
 @contextmanager
 def side(name: str, version: int, databases: tuple[str, ...], directory: Path) -> Iterator[Side]:
     """A new server, and for `through` a worker in front of it; all of it ends with the context."""
-    tls = self_signed(directory / "tls") if version == 15 else None  # the wheel's servers are built without it
+    tls = self_signed(directory / "tls") if version == 15 else None
     server = Postgres(
         directory / "server",
         name="server",

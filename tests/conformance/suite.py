@@ -1,6 +1,8 @@
 """What a suite is, and how the outcomes of its two runs are compared."""
 
 import os
+import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Protocol
 from tests.conformance.sides import Side
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+_GO_RESULT = re.compile(r"^ *--- (PASS|FAIL|SKIP): (\S+)", re.MULTILINE)
 # By the test's name. What follows `failed` may tell two failures apart.
 Outcomes = dict[str, str]
 
@@ -67,8 +70,9 @@ def pytest_outcomes(
     if settings is None:  # pytest would look for some in the folders above, and find ours
         settings = directory / "pytest.ini"
         settings.write_text("[pytest]\n")
-    # `no:cacheprovider` leaves the folder as it is.
-    options = ["-q", "-c", str(settings), f"--rootdir={tests}", "-p", "no:cacheprovider", "--timeout=60", f"--junitxml={report}"]
+    # The folder stays as it is.
+    options = ["-q", "-c", str(settings), f"--rootdir={tests}", "-o", f"cache_dir={directory / 'cache'}"]
+    options += ["--timeout=60", f"--junitxml={report}"]
     command = [str(python), "-m", "pytest", *options, *arguments]
     code = logged(command, directory / "pytest.log", environment, directory=tests)
     if not report.exists():
@@ -81,6 +85,28 @@ def pytest_outcomes(
         # A test whose tear-down fails is reported twice: it failed.
         outcomes[name] = FAILED if outcomes.get(name) == FAILED else found
     return outcomes
+
+
+def go_program(package: Path, program: Path, environment: dict[str, str]) -> None:
+    """Compile the tests of a Go package, unless that was done before; nothing is downloaded. Raises SuiteError."""
+    if program.exists():
+        return
+    go = shutil.which("go")
+    if go is None:
+        raise SuiteError("no Go to compile it with (Debian: apt-get install golang-go)")
+    log = program.with_suffix(".build.log")
+    offline = {"GOPROXY": "off", "HOME": os.environ["HOME"]}
+    if logged([go, "test", "-c", "-o", str(program), "."], log, plain_environment() | offline | environment, directory=package):
+        raise SuiteError(f"Go could not compile it: see {log}")
+
+
+def go_outcomes(package: Path, program: Path, environment: dict[str, str], log: Path) -> Outcomes:
+    """Run such tests in the folder of their package."""
+    logged([str(program), "-test.v", "-test.timeout=600s"], log, environment, directory=package)
+    found = _GO_RESULT.findall(log.read_text(errors="replace"))
+    if not found:
+        raise SuiteError(f"it ran no test: see {log}")
+    return {test: {"PASS": PASSED, "FAIL": FAILED, "SKIP": SKIPPED}[said] for said, test in found}
 
 
 def plain_environment() -> dict[str, str]:

@@ -78,7 +78,8 @@ def test_several_at_once(admin: Client, bot: Subject) -> None:
 def test_a_connection_is_made_with_its_password(admin: Client) -> None:
     form = {
         "name": "crm", "host": "db", "port": 5432, "dbname": "crm", "user": "agent", "password": "target-password", "tls_mode": "disable",
-        "default": "deny", "unanalyzable": "deny", "opaque_functions": "deny", "derived_use": "scan", "row_evidence": "count",
+        "default": "deny", "unanalyzable": "deny", "opaque_functions": "deny", "derived_use": "scan", "detectors": "off",
+        "row_evidence": "count",
     }  # fmt: skip
     answer = admin.post(page("controlplane_connection_add"), form)
     assert answer.status_code == 302, answer.context["errors"]
@@ -93,7 +94,8 @@ def test_a_client_certificate_is_shown_and_its_key_never(admin: Client, crm: Con
     own, there = issued("tidegate"), page("controlplane_connection_change", crm.pk)
     form = {
         "name": "crm", "host": "db", "port": 5432, "dbname": "crm", "user": "agent", "tls_mode": "require", "default": "deny",
-        "unanalyzable": "deny", "opaque_functions": "deny", "derived_use": "scan", "row_evidence": "count",
+        "unanalyzable": "deny", "opaque_functions": "deny", "derived_use": "scan", "detectors": "off",
+        "row_evidence": "count",
         "tls_client_cert": own.certificate, "tls_client_key": own.key,
     }  # fmt: skip
     again = admin.post(there, {**form, "port": 0}).content.decode()

@@ -26,6 +26,8 @@ def connection(**changes: object) -> Connection:
         (lambda: connection(databases=["a/b"]), "databases", "database name"),
         (lambda: connection(trusted_functions=["f()"]), "trusted_functions", "brackets"),
         (lambda: connection(max_rows=0), "max_rows", "1"),
+        (lambda: connection(max_sessions_per_subject=0), "max_sessions_per_subject", "1"),
+        (lambda: connection(idle_timeout=0), "idle_timeout", "1"),
         (lambda: connection(tls_mode="prefer"), "tls_mode", "not a valid choice"),
         (lambda: connection(tls_mode="disable", tls_client_cert=issued("c").certificate), "tls_client_cert", "Without TLS"),
         (lambda: Subject(name="oidc"), "name", "another name"),

@@ -7,6 +7,7 @@ the tests, so nothing here depends on how the bytes were cut.
 from __future__ import annotations
 
 import functools
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -26,7 +27,7 @@ from tests.proxy.session.playbook import Playbook
 POLICIES: tuple[Bundle, ...] = (
     bundle(),
     bundle(**MASKED),
-    bundle(**HELD),
+    bundle(**HELD, connection={"idle_timeout": 300}),
     bundle(rules=[rule("drop", "deny")], connection={"opaque_functions": "deny", "unanalyzable": "deny"}),
     bundle(**MASKED, rules=[rule("delete", "approve"), rule("insert", "deny")]),
 )
@@ -56,7 +57,9 @@ class Driver:
         self.server, self.trusted = Server(), trusted
         self.to_client = bytearray()
         self.to_server = bytearray()
+        self.from_server = bytearray()
         self.unanswered: list[bytes] = []  # sent to the server, which has not looked at it yet
+        self.late = b""  # answered, and still under way
         self.closed = False
         self.requests: list[str] = []  # approvals that are waited for
         self.reason = ""
@@ -78,13 +81,19 @@ class Driver:
         sent, self.unanswered = b"".join(self.unanswered), []
         return list(self.server.receive(sent))
 
+    def part(self, count: int, size: int = 0) -> None:
+        """Of what the server answers, the first ``count`` bytes arrive."""
+        coming = self.late + b"".join(self.answers())
+        self.late = coming[count:]
+        for piece in pieces(coming[:count], size):
+            self.give(ev.ServerData(piece))
+
     def turn(self, size: int = 0) -> None:
         """The server answers, until nobody has anything to say."""
         for _ in range(1000):
-            if self.closed or not self.unanswered:
+            if self.closed or not (self.unanswered or self.late):
                 return
-            for piece in pieces(b"".join(self.answers()), size):
-                self.give(ev.ServerData(piece))
+            self.part(sys.maxsize, size)
             if self.server.gone:
                 self.give(ev.ServerGone())
         raise AssertionError("the conversation never ends")
@@ -94,6 +103,8 @@ class Driver:
         self.turn()
         self.give(ev.ClientGone())
         assert self.closed
+        begun = self.to_client[len(self.to_client) - self._client_reader.waiting() :]
+        assert begun in self.from_server, "a goodbye inside of a message of the server"
         kept = self.reason != "records cannot be kept"
         assert not kept or self._intended == self._completed, f"{self._intended} intended, {self._completed} completed"
 
@@ -109,6 +120,8 @@ class Driver:
             again = [fx.Close("records cannot be kept")] if isinstance(event, ev.RecordFailed) else []
             assert self.session.receive(event, self.now) == again, "something happens after Close"
             return
+        if isinstance(event, ev.ServerData):
+            self.from_server += event.data
         done = self.session.receive(event, self.now)
         self._count(done)
         for index, effect in enumerate(done):
@@ -162,6 +175,7 @@ class Driver:
         self._client_reader.feed(data)
         while (kind := self._client_reader.next()) > 0:
             assert not self._said_goodbye, "something is said after a FATAL error"
+            assert not self.trusted or kind in backend.NAMES, "one message inside of another"
             if kind == backend.ERROR_RESPONSE:
                 said = ErrorFields.decode(self._client_reader.buffer[self._client_reader.start + 5 : self._client_reader.stop])
                 self._said_goodbye = said.fatal

@@ -1,6 +1,7 @@
 """`make fuzz`: each target of ``script.py`` guided by coverage (atheris), for SECONDS each; `TARGET=talk` for only one.
 
-A find is written to ``build/fuzz/``: move it to ``tests/fuzz/corpus/TARGET/``, where it becomes a test.
+A find is written to ``build/fuzz/``: move it to ``tests/fuzz/corpus/TARGET/``, where it becomes a test. What psql, psycopg and servers
+have really sent is there too, for the fuzzers to begin with; a sign-in is recorded against ``Playbook``, whose nonces are always the same.
 """
 
 import os
@@ -38,7 +39,7 @@ def main() -> int:
         arguments = [
             f"-max_total_time={seconds}",
             f"-artifact_prefix={found}/",
-            "-max_len=600",
+            "-max_len=700",
             "-timeout=30",
             "-rss_limit_mb=2048",
             "-print_final_stats=1",

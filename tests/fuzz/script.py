@@ -141,6 +141,9 @@ def talk(data: bytes, cut: int = 0) -> Driver:
         elif op in (23, 24, 25):
             send()
             driver.turn(cut)
+        elif op == 31:
+            send()
+            driver.part(script.byte(), cut)
         else:
             send()
             happen(driver, script, op)
@@ -163,7 +166,8 @@ def happen(driver: Driver, script: Bytes, op: int) -> None:
     elif op == 29:
         driver.environment.bundle = POLICIES[script.byte() % len(POLICIES)]
     elif op == 30:
-        rare = (ev.Drain(), ev.RecordFailed("full"), ev.ServerGone(), ev.ClientGone(), ev.CatalogRefreshed(), ev.Tick())
+        gone = (ev.Drain(), ev.RecordFailed("full"), ev.ServerGone(), ev.ClientGone())
+        rare = (*gone, ev.CatalogRefreshed(), ev.Tick(), ev.ClientFinished())
         driver.give(rare[script.byte() % len(rare)])
 
 

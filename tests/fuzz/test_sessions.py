@@ -1,4 +1,4 @@
-"""What must hold whatever a client, a server or a text says; finds of the fuzzers are kept in ``corpus/``.
+"""What must hold whatever a client, a server or a text says; finds of the fuzzers, and what real programs said, are kept in ``corpus/``.
 
 Profiles: ``fast`` (the default: the same examples every time) and ``deep`` (``HYPOTHESIS_PROFILE=deep``). ``make fuzz`` goes on
 from here, guided by coverage.
@@ -80,5 +80,5 @@ def test_answers_that_break_off_anywhere(policy: int) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_a_find_stays_fixed(path: Path) -> None:
+def test_finds_stay_fixed_and_real_conversations_go_through(path: Path) -> None:
     TARGETS[path.parent.name](path.read_bytes())

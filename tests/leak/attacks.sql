@@ -239,3 +239,54 @@ SET standard_conforming_strings = off ;; SELECT '\'', secret, '\'' FROM vault.pe
 SET DateStyle = 'SQL, DMY' ;; SELECT 'q0' || 'z1' FROM vault.people WHERE born::text = '07/03/1871'
 SET bytea_output = 'escape' ;; SELECT raw FROM vault.people
 SET xmloption = document; SET search_path TO "vault"; TABLE people
+
+-- what the database itself copies, views over code, operators, errors that code catches, the order of rows
+UPDATE vault.names SET name = NULL WHERE id = 1
+UPDATE vault.names SET id = 2 WHERE id = 1 ;; UPDATE vault.few_names SET id = 900 WHERE id = 1 ;; UPDATE vault.few_names SET name = NULL
+UPDATE vault.names SET name = name
+SELECT * FROM vault.numbers
+SELECT number FROM vault.numbers WHERE id = 1
+SELECT held FROM vault.guarded
+SELECT whole FROM vault.deep1
+SELECT s FROM vault.deep2
+SELECT v FROM vault.deep3
+SELECT "Vä l" FROM vault.deep4
+SELECT "max" FROM vault.deep5
+SELECT told FROM vault.told
+SELECT page FROM vault.paper
+SELECT * FROM vault.guess
+SELECT secret FROM vault.changed
+SELECT OPERATOR(vault.###) 1
+SET search_path = vault ;; SELECT ### 1
+SELECT line FROM vault.diary
+SELECT line FROM vault.diary_copy
+BEGIN ;; UPDATE vault.base SET id = id ;; COMMIT
+BEGIN ;; UPDATE vault.base SET id = 901 ;; SELECT 1 ;; COMMIT
+BEGIN ;; UPDATE vault.base SET id = 901 ;; SET CONSTRAINTS ALL IMMEDIATE ;; ROLLBACK
+UPDATE vault.base SET id = id ;; SELECT line FROM vault.diary_copy
+SELECT was FROM vault.ruled
+UPDATE vault.governed SET id = id ;; SELECT was FROM vault.ruled
+SELECT about FROM open.orders
+SELECT phone FROM open.orders
+SELECT whose FROM open.orders
+SELECT found FROM open.cached
+INSERT INTO open.orders (id, person) VALUES (55, 1) RETURNING about
+INSERT INTO open.orders (id, person) VALUES (56, 1) RETURNING whose
+INSERT INTO open.cached (id) VALUES (4) RETURNING found
+INSERT INTO open.orders (id, person) VALUES (57, 1) ;; SELECT upper(about), upper(whose) FROM open.orders
+UPDATE vault.people SET phone = '+49 q0' || 'z1 77' WHERE id = 1 ;; SELECT phone FROM open.orders
+CREATE OPERATOR open.<~> (FUNCTION = ts_rewrite, LEFTARG = tsquery, RIGHTARG = text) ;; SELECT 'a'::tsquery OPERATOR(open.<~>) 'SELECT $$a$$::tsquery, to_tsquery(secret) FROM vault.people'
+CREATE OPERATOR open.<~> (FUNCTION = ts_rewrite, LEFTARG = tsquery, RIGHTARG = text); SELECT 'a'::tsquery OPERATOR(open.<~>) 'SELECT $$a$$::tsquery, to_tsquery(secret) FROM vault.people'
+CREATE OPERATOR open.!! (FUNCTION = ts_stat, RIGHTARG = text) ;; SELECT OPERATOR(open.!!) 'SELECT to_tsvector(secret) FROM vault.people'
+CREATE OPERATOR open.!# (FUNCTION = vault.secret_of, RIGHTARG = int); SELECT OPERATOR(open.!#) 1
+CREATE OPERATOR open.!# (FUNCTION = vault.secret_of, RIGHTARG = int) ;; SELECT OPERATOR(open.!#) 1
+BEGIN ;; CREATE OPERATOR open.!# (FUNCTION = vault.secret_of, RIGHTARG = int) ;; SELECT OPERATOR(open.!#) 1 ;; ROLLBACK
+BEGIN ;; CREATE OPERATOR open.!# (PROCEDURE = vault.secret_of, RIGHTARG = int) ;; SET LOCAL search_path = open ;; SELECT !# 1 ;; ROLLBACK
+CREATE FUNCTION open.f(int) RETURNS text LANGUAGE sql AS 'SELECT $1::text' ;; BEGIN ;; DROP FUNCTION open.f(int) ;; ALTER FUNCTION vault.secret_of(int) RENAME TO f ;; ALTER FUNCTION vault.f(int) SET SCHEMA open ;; SELECT open.f(1) ;; ROLLBACK
+CREATE FUNCTION open.f(int) RETURNS text LANGUAGE plpgsql AS 'BEGIN SET LOCAL work_mem = 1024; RETURN OPERATOR(vault.###) $1; END' ;; SELECT open.f(1)
+CREATE FUNCTION open.f(int) RETURNS text LANGUAGE sql AS 'SELECT OPERATOR(vault.###) $1' ;; SELECT open.f(1)
+DO $$ DECLARE d text; BEGIN UPDATE vault.people SET name = NULL WHERE id = 1; EXCEPTION WHEN others THEN GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL; INSERT INTO open.notes VALUES (1, d); END $$ ;; SELECT body FROM open.notes
+DO $$ BEGIN UPDATE vault.names SET name = NULL WHERE id = 1; EXCEPTION WHEN others THEN DECLARE d text; BEGIN GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL; UPDATE open.notes SET body = d; END; END $$ ;; SELECT body FROM open.notes
+DO $$ BEGIN UPDATE vault.base SET id = 901; SET CONSTRAINTS ALL IMMEDIATE; EXCEPTION WHEN others THEN INSERT INTO open.notes VALUES (1, SQLERRM); END $$ ;; SELECT body FROM open.notes
+CREATE FUNCTION open.f() RETURNS text LANGUAGE plpgsql AS $$ DECLARE d text; BEGIN UPDATE vault.names SET name = NULL WHERE id = 1; EXCEPTION WHEN others THEN GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL; RETURN d; END $$ ;; SELECT open.f()
+INSERT INTO vault.people (id, name, secret, phone) VALUES (1000, 'x', 'x', '+49 q0z0'), (1001, 'x', 'x', '+49 q0z2') ;; CLUSTER vault.people USING people_phone_key ;; SELECT 'q0' || 'z1' WHERE (SELECT id FROM vault.people ORDER BY ctid LIMIT 1) = 1000 AND (SELECT id FROM vault.people ORDER BY ctid DESC LIMIT 1) = 1001

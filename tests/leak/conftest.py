@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -18,26 +19,30 @@ SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 # What attacks may have changed; a vault that gives another answer is built anew.
 _STATE = """
     SELECT md5(concat((SELECT array_agg(p ORDER BY id) FROM vault.people p), (SELECT array_agg(b ORDER BY id) FROM vault.base b),
-           (SELECT array_agg(e ORDER BY id) FROM vault.events e), (SELECT array_agg(n ORDER BY id) FROM open.notes n),
+           (SELECT array_agg(e ORDER BY id) FROM vault.events e), (SELECT array_agg(t ORDER BY id) FROM open.notes t),
            (SELECT array_agg(o ORDER BY id) FROM open.people o), (SELECT array_agg(w ORDER BY code) FROM vault.wards w),
            (SELECT array_agg(n.nspname || c.relname ORDER BY 1) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
             WHERE nspname IN ('vault', 'open', 'gone')),
            (SELECT array_agg(attname ORDER BY attrelid, attnum) FROM pg_attribute WHERE attrelid >= 16384),
            (SELECT array_agg(tgname) FROM pg_trigger), (SELECT count(*) FROM pg_constraint), (SELECT count(*) FROM pg_proc),
-           (SELECT count(*) FROM vault.log)))
+           (SELECT array_agg(k ORDER BY id) FROM vault.kinds k), (SELECT array_agg(g ORDER BY id) FROM vault.governed g),
+           (SELECT array_agg(o ORDER BY id) FROM open.orders o), (SELECT array_agg(g ORDER BY n) FROM open.guesses g),
+           (SELECT array_agg(oprname) FROM pg_operator WHERE oid >= 16384), (SELECT count(*) FROM pg_extension),
+           (SELECT count(*) FROM vault.log), (SELECT count(*) FROM vault.diary), (SELECT count(*) FROM vault.ruled)))
 """
 
 
 class Vault:
     """A database with the schema, built anew when something changed it."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, schema: str = SCHEMA) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
+        self._schema = schema
         self.build()
 
     def build(self) -> None:
         self._connection.execute("SET client_min_messages = error; DROP SCHEMA IF EXISTS vault, open, gone, safe CASCADE")
-        self._connection.execute(SCHEMA)
+        self._connection.execute(self._schema)
         self._built = self._state()
 
     def mend(self) -> bool:
@@ -67,24 +72,34 @@ def vaults(target15: Target) -> Iterator[tuple[Vault, Vault]]:
     yield made[0], made[1]
     for vault in made:
         vault.close()
+    for dbname in ("leak_guarded", "leak_bare"):
+        target15.sql(f"DROP DATABASE {dbname} WITH (FORCE)")
+    target15.sql(f"DROP ROLE {ROLE}")
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
-    """One process: a session that makes a table has the gateway read the catalog for all others."""
+@contextmanager
+def guard(directory: Path, target: Target, broker: str, databases: list[str]) -> Iterator[Gateway]:
+    """A gateway before the guarded vault, and before these databases of the same server under ``crm/NAME``."""
     plane = ControlPlane()
-    connection = {"dbname": "leak_guarded", "user": ROLE}
+    connection = {"dbname": "leak_guarded", "databases": databases, "user": ROLE}
     secret = {"connections": {"crm": {"password": PASSWORD, "hash_key": base64.b64encode(bytes(32)).decode()}}}
-    made = Gateway(plane, tmp_path_factory.mktemp("leaks") / "worker", broker)
+    made = Gateway(plane, directory / "worker", broker)
     try:
         made.start(ready=False)
         made.until(lambda: plane.called("enrol"))
-        plane.publish(bundle(target15, masking=MASKING, connection=connection), secret)
+        plane.publish(bundle(target, masking=MASKING, connection=connection), secret)
         made.until(lambda: made.health()[0] == 200)
         yield made
     finally:
         made.close()
         plane.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
+    """One process: a session that makes a table has the gateway read the catalog for all others."""
+    with guard(tmp_path_factory.mktemp("leaks"), target15, broker, []) as made:
+        yield made
 
 
 @pytest.fixture
@@ -104,9 +119,14 @@ def _masking(name: str, columns: list[str], method: dict[str, object]) -> dict[s
     return {"name": name, "connections": None, "columns": columns, "method": method, "lookups": "deny", "cleared": []}
 
 
+KINDS = (
+    "label", "title", "page", "words", "asked", "plan", "cost", "price", "spell", "stay", "stays", "amounts", "at", "seen", "big", "ref",
+    "spot", "lines", "homes", "moods",
+)  # fmt: skip
 MASKING = [
     _masking("secrets", [f"vault.people.{name}" for name in ("secret", "note", "tags", "mood", "home", "raw")], {"name": "redact"}),
-    _masking("more", ["vault.base.secret", "vault.events.secret"], {"name": "redact"}),
+    _masking("more", ["vault.base.secret", "vault.events.secret", "vault.governed.secret"], {"name": "redact"}),
+    _masking("kinds", [f"vault.kinds.{name}" for name in KINDS], {"name": "redact"}),
     _masking("email", ["vault.people.email"], {"name": "email"}),
     _masking("phone", ["vault.people.phone"], {"name": "partial", "first": 2, "last": 1}),
     _masking("born", ["vault.people.born"], {"name": "year"}),

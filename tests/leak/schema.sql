@@ -51,4 +51,59 @@ INSERT INTO open.people SELECT n, 'Thing ' || n, 'nothing ' || n FROM generate_s
 CREATE TABLE open.notes (id int, body text, n int);
 INSERT INTO open.notes SELECT n, 'note ' || n, n FROM generate_series(1, 20) n;
 CREATE STATISTICS vault.both ON secret, token FROM vault.people;
-ANALYZE vault.people, vault.base, vault.heir, vault.events;
+-- every kind of type
+CREATE TABLE vault.kinds (
+    id int PRIMARY KEY, label char(16), title name, page xml, words tsvector, asked tsquery, plan json, cost float8, price money, spell interval,
+    stay daterange, stays datemultirange, amounts numrange, at timestamp, seen timestamptz, big int8, ref uuid, spot point, lines text[],
+    homes vault.address[], moods vault.mood[], EXCLUDE USING gist (stay WITH &&)
+);
+INSERT INTO vault.kinds VALUES (
+    1, 'q0z1-label', 'q0z1-title', '<a b="q0z1">q0z1-page</a>', 'q0z1-words', 'q0z1 & asked', '{"q0z1": ["q0z1-plan"]}', 71307.31, 71307.31,
+    '71307.31 seconds', '[1871-03-07,1871-03-09)', '{[1871-03-07,1871-03-09)}', '[71307.31,71308)', '1871-03-07 12:00', '1871-03-07 12:00+00', 7130731,
+    '71307a31-0000-4000-8000-000000000001', '(71307.31,1)', '{{q0z1-line,a},{b,c}}', ARRAY[ROW('q0z1 lane', 'Town')::vault.address],
+    '{q0z1-calm,q0z1-tense}'
+);
+-- views of all sorts
+CREATE VIEW vault.names AS SELECT id, name FROM vault.people;
+CREATE VIEW vault.few_names AS SELECT id, name FROM vault.names WHERE id < 3 WITH CASCADED CHECK OPTION;
+CREATE VIEW vault.numbers AS SELECT id, (secret::int + 1)::text AS number FROM vault.people;
+CREATE VIEW vault.guarded WITH (security_barrier) AS SELECT id, name, secret AS held FROM vault.people WHERE id < 5;
+CREATE VIEW vault.deep1 AS SELECT p AS whole FROM vault.people p;
+CREATE VIEW vault.deep2 AS SELECT (whole).secret AS s, (whole).id AS n FROM vault.deep1;
+CREATE VIEW vault.deep3 (k, v) AS SELECT n, s || '' FROM vault.deep2 UNION ALL SELECT id, secret FROM vault.base;
+CREATE VIEW vault.deep4 AS WITH d AS (SELECT * FROM vault.deep3) SELECT d.v AS "Vä l", d.k FROM d JOIN vault.wards ON true WHERE code = 'north';
+CREATE VIEW vault.deep5 AS SELECT max("Vä l") OVER (PARTITION BY k) AS "max", k FROM vault.deep4;
+CREATE VIEW vault.told AS SELECT code, r.r AS told FROM vault.wards, vault.run('SELECT secret FROM vault.' || 'people') r;
+CREATE VIEW vault.paper AS SELECT code, query_to_xml('SELECT secret FROM vault.people', true, true, '') AS page FROM vault.wards;
+CREATE VIEW vault.guess AS SELECT tablename, concat(most_common_vals, histogram_bounds) AS seen FROM pg_stats WHERE schemaname = 'vault';
+CREATE VIEW vault.changed AS SELECT id, name, secret FROM vault.base JOIN vault.names USING (id);
+-- code that fetches secrets into tables that nobody masks
+CREATE OPERATOR vault.### (FUNCTION = vault.secret_of, RIGHTARG = int);
+CREATE TABLE vault.diary (id serial, line text);
+CREATE FUNCTION vault.note_down(t text) RETURNS void LANGUAGE sql AS 'INSERT INTO vault.diary (line) VALUES (t)';
+CREATE TABLE vault.diary_copy (id int, line text);
+CREATE FUNCTION vault.copy_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO vault.diary_copy VALUES (NEW.id, NEW.line); RETURN NULL; END $$;
+CREATE TRIGGER copied_on AFTER INSERT ON vault.diary FOR EACH ROW EXECUTE FUNCTION vault.copy_on();
+CREATE FUNCTION vault.at_the_end() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM vault.note_down(OLD.secret); RAISE NOTICE 'at the end %', OLD.secret; IF NEW.id > 900 THEN RAISE '% is out', OLD.secret; END IF; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON vault.base DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION vault.at_the_end();
+UPDATE vault.base SET id = id;
+CREATE TABLE vault.ruled (id int, was text);
+CREATE TABLE vault.governed (id int, secret text);
+INSERT INTO vault.governed VALUES (1, 'q0z1-governed');
+CREATE RULE kept AS ON UPDATE TO vault.governed DO ALSO INSERT INTO vault.ruled VALUES (OLD.id, OLD.secret);
+UPDATE vault.governed SET id = id;
+CREATE FUNCTION open.fill() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN SELECT 'about ' || secret INTO NEW.about FROM vault.people WHERE id = NEW.person; NEW.seen := 1; RETURN NEW; END $$;
+CREATE TABLE open.orders (
+    id int PRIMARY KEY, person int, about text, seen int, phone varchar(20) REFERENCES vault.people (phone) ON UPDATE CASCADE, item text,
+    whose text DEFAULT vault.secret_of(2)
+);
+CREATE TRIGGER filled BEFORE INSERT ON open.orders FOR EACH ROW EXECUTE FUNCTION open.fill();
+INSERT INTO open.orders (id, person, phone, item) SELECT id, id, phone, 'thing ' || id FROM vault.people WHERE id < 4;
+CREATE FUNCTION open.lookup(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT vault.secret_of($1)';
+CREATE TABLE open.cached (id int, found text GENERATED ALWAYS AS (open.lookup(id)) STORED);
+INSERT INTO open.cached VALUES (1);
+CREATE TABLE open.guesses (n int, s text);
+INSERT INTO open.guesses SELECT n, 'q0z' || n || '-secret-1' FROM generate_series(0, 9) n;
+ANALYZE vault.people, vault.base, vault.heir, vault.events, vault.kinds;

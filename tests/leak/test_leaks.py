@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.pq import ExecStatus
 
-from proxy.wire.frontend import Bind, Describe, Execute, Parse
+from proxy.wire.frontend import Bind, Close, Describe, Execute, Parse
 from tests.conftest import Target
 from tests.leak.conftest import PASSWORD, ROLE, Vault
 from tests.leak.raw import RawClient, sqlstates
@@ -74,6 +74,18 @@ COUNT = b"SELECT name FROM people WHERE secret LIKE 'q0z%'"
 
 def run(portal: bytes = b"", statement: bytes = b"s") -> tuple[bytes, bytes]:
     return Bind(portal, statement).encode(), Execute(portal).encode()
+
+
+def test_two_names_that_are_one_to_the_server(client: Connect) -> None:
+    """It cuts names off after 63 bytes, so that the second Close and Parse are about the first statement."""
+    session = client()
+    session.query("SET search_path = vault")
+    harmless, secret = b"n" * 63 + b"1", b"n" * 63 + b"2"
+    session.batch(Parse(harmless, b"SELECT 1, 'text'::text").encode(), Describe(b"S", harmless).encode())
+    session.batch(Close(b"S", secret).encode())
+    session.batch(Parse(secret, READ).encode())
+    session.batch(*run(statement=harmless))
+    assert found(session.heard, "") == []
 
 
 def test_a_description_does_not_outlive_what_the_names_meant(client: Connect) -> None:

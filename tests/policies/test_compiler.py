@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import CharField
 from django.utils import timezone
 
 from approvals.models import Workflow
 from controlplane import services
-from controlplane.models import BundleVersion, Connection, Grant, Subject, User
+from controlplane.models import BundleVersion, Connection, Grant, OidcIssuer, Subject, User
 from policies import compiler
 from policies.models import MaskingRule, StatementRule
 from proxy.policy.bundle import Bundle
+from proxy.policy.payload import LONGEST
 from tests.policies.conftest import ACTOR
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +38,7 @@ def test_canonical_and_stable(bot: Subject, grant: Grant) -> None:
 def test_the_core_loads_everything(bot: Subject, grant: Grant, crm: Connection, agents: Group) -> None:
     workflow = services.save(Workflow(name="owners"), actor=ACTOR)
     crm.unanalyzable, crm.unanalyzable_workflow = "approve", workflow
+    crm.max_sessions, crm.max_sessions_per_subject, crm.idle_timeout = 50, 5, 900
     services.save(crm, actor=ACTOR)
     rule = StatementRule(name="r", when={"actions": ["delete"], "groups": ["agents"]}, then="approve", workflow=workflow, message="Ask.")
     services.save(rule, actor=ACTOR)
@@ -41,9 +46,41 @@ def test_the_core_loads_everything(bot: Subject, grant: Grant, crm: Connection, 
     services.save(mask, actor=ACTOR, links={"connections": [crm], "cleared_groups": [agents]})
     bundle = Bundle.load(BundleVersion.objects.first().payload.encode(), services.connection_secrets())
     assert bundle.connection("crm").unanalyzable.approve == "owners"
+    limited = bundle.connection("crm")
+    assert (limited.max_sessions, limited.max_sessions_per_subject, limited.idle_timeout) == (50, 5, 900)
     assert bundle.rules[0].workflow == "owners"
     assert bundle.masking_on("crm")[0].cleared[0].groups == ("agents",)
     assert bundle.grants_on("crm")[0].actions == ("select",)
+
+
+def test_the_core_loads_names_as_long_as_the_tables_hold_them() -> None:
+    """Or the change that brings one could not be published, for a reason that nobody who reads the form expects."""
+
+    def longest(model: type[Any], **given: Any) -> Any:
+        row = model(**given)
+        for field in model._meta.get_fields():
+            if isinstance(field, ArrayField) and field.name not in given:
+                setattr(row, field.name, ["x" * field.base_field.max_length])
+            elif isinstance(field, CharField) and field.max_length and not field.choices and field.name not in given:
+                setattr(row, field.name, "x" * field.max_length)
+        row.save()
+        return row
+
+    group, owner, workflow = longest(Group), longest(User), longest(Workflow)
+    subject = longest(Subject, owner=owner, oidc_issuer=longest(OidcIssuer), certificate_common_name="")
+    named = longest(Subject, name="y" * 63, oidc_issuer=None, oidc_subject="", certificate_uri="")
+    subject.groups.add(group)
+    for one in (subject, named):
+        services.create_key(one, actor=ACTOR, publish=False)
+    connection = longest(Connection, unanalyzable="approve", unanalyzable_workflow=workflow)
+    services.ensure_credential(connection)
+    Grant.objects.create(actions=["select"]).connections.add(connection)
+    columns = ["a.b." + "x" * (LONGEST - 4)]
+    longest(MaskingRule, columns=columns, method={"name": "redact"}).cleared_groups.add(group)
+    longest(StatementRule, when={"groups": [group.name]}, then="approve", workflow=workflow)
+    bundle = Bundle.load(compiler.canonical(content(), 1).encode(), services.connection_secrets())
+    assert len(bundle.issuers[0].issuer) == 500
+    assert len(bundle.subjects) == 2
 
 
 def test_what_does_not_apply_is_left_out(bot: Subject, grant: Grant) -> None:

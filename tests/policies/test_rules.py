@@ -17,6 +17,8 @@ from policies import rules
         (["a..b"], "name"),
         (["a.b.c"], ""),
         (['*."B".c?'], ""),
+        (["a.b." + "x" * 252], ""),
+        (["a.b." + "x" * 253], "256 characters"),
     ],
 )
 def test_columns(columns: object, why: str) -> None:

@@ -8,7 +8,7 @@ from proxy.errors import Refusal
 
 REASONS = {
     "denied": "r", "approval_needed": "r", "approval_refused": "r", "undecidable": "r", "identity": "r", "wrong_key": "bot",
-    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r", "too_many_sessions": "r",
+    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r",
 }  # fmt: skip
 
 
@@ -17,6 +17,8 @@ def made(name: str) -> Refusal:
         return errors.syntax_error('syntax error at or near "x"', 3)
     if name == "too_many_failures":
         return errors.too_many_failures(11.2)
+    if name == "too_many_sessions":
+        return errors.too_many_sessions("r", "max_sessions")
     constructor = getattr(errors, name)
     refusal = constructor(REASONS[name]) if name in REASONS else constructor()
     assert isinstance(refusal, Refusal)
@@ -32,8 +34,11 @@ def test_every_refusal_is_in_the_tree_with_its_state() -> None:
 
 def test_what_ends_a_session() -> None:
     fatal = {name for name in REASONS if made(name).fatal}
-    assert fatal == {"identity", "wrong_key", "unknown_connection", "protocol_violation", "server_gone", "unsupported", "too_many_sessions"}
+    assert fatal == {"identity", "wrong_key", "unknown_connection", "protocol_violation", "server_gone", "unsupported"}
+    assert made("too_many_sessions").fatal
     assert made("shutting_down").fatal
+    assert made("idle").fatal
+    assert errors.idle(in_transaction=True).fatal
     assert made("internal").fatal
     assert made("too_many_failures").fatal
     assert made("unrecordable").fatal

@@ -1,6 +1,7 @@
 """How agents get in: real clients, with their own TLS and sign-in code, at a real worker in front of PostgreSQL."""
 
 import datetime
+import os
 import socket
 import ssl
 import struct
@@ -24,7 +25,7 @@ from joserfc.jwk import RSAKey
 
 from controlplane.stack.postgres import write_private
 from controlplane.stack.tls import self_signed
-from proxy.wire.frontend import StartupMessage
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query, StartupMessage
 from tests import engines
 from tests.conftest import Target
 from tests.worker.conftest import Make
@@ -287,3 +288,47 @@ def _signs_in(gateway: Gateway) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+BATCH = b"".join(message.encode() for message in (Parse(b"", b"SELECT 2"), Bind(b"", b""), Execute(b""))) + SYNC_MESSAGE
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        Query(b"SELECT 1 FROM pg_sleep(1)").encode(), Query(b"BEGIN").encode() + BATCH + Query(b"COMMIT").encode(),
+        Query(b"SELECT repeat('x', 100) FROM generate_series(1, 100000)").encode(), b"", Query(b"SELECT 1").encode()[:-1],
+    ],
+)  # fmt: skip
+def test_a_client_that_shuts_its_sending_side_down_gets_its_answers(make: Make, target15: Target, sent: bytes) -> None:
+    gateway = make()
+    assert half_closed(gateway.dsn(), sent) == half_closed(target15.dsn(), sent)
+    gateway.until(lambda: gateway.kinds().count("session.closed") == 1)
+    outcomes = {entry["fields"]["outcome"] for entry in gateway.entries if entry["kind"] == "statement.completed"}
+    assert outcomes <= {"ok"}
+
+
+def test_a_client_that_is_killed_takes_its_statement_along(make: Make, target15: Target) -> None:
+    gateway = make()
+    code = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('SELECT pg_sleep(100)')"
+    client = subprocess.Popen([sys.executable, "-c", code, gateway.dsn()])
+    active = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(100)' AND state = 'active'"
+    gateway.until(lambda: target15.sql(active))
+    client.kill()
+    client.wait()
+    gateway.until(lambda: not target15.sql(active))
+    gateway.until(lambda: gateway.kinds()[-1:] == ["session.closed"])
+    assert [entry["fields"]["outcome"] for entry in gateway.entries if entry["kind"] == "statement.completed"][-1] == "lost"
+
+
+def half_closed(dsn: str, sent: bytes) -> bytes:
+    """What comes to a client that signs in, sends this, and shuts its sending side down."""
+    session = psycopg.connect(dsn, autocommit=True, sslmode="disable")
+    with session, socket.socket(fileno=os.dup(session.fileno())) as client:
+        client.settimeout(30)
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        answer = bytearray()
+        while data := client.recv(65536):
+            answer += data
+        return bytes(answer)

@@ -102,6 +102,9 @@ def conversing(
         environment.bundle = Bundle.load(json.dumps(content).encode(), SECRETS)
         async with asyncio.timeout(30):
             await work(world)
+            for conversation in list(services.open):  # a scripted session need not end with its client
+                conversation.abort()
+            await asyncio.sleep(0.01)
         for listening in (server, target):
             listening.close()
         if world.target is not None:
@@ -429,6 +432,55 @@ def test_a_client_that_goes_is_told_to_the_core_and_forgotten(tmp_path: Path, mo
         writer.close()
         await until(lambda: not world.services.open)
         assert world.boot.last == 1
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_a_client_that_ended_its_side_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.5)
+    said: list[Conversation] = []
+
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        match event:
+            case events.ClientGone():
+                return [CLOSED, Close("client gone")]
+            case events.Tick():
+                return [SendToClient(b"."), *([WakeAt(time.time() + 0.3)] if len(said) < 4 else [])]
+            case events.ClientFinished():
+                return [SendToClient(b"!"), WakeAt(time.time() + 0.3)]
+        return []
+
+    async def work(world: World) -> None:
+        reader, writer = await dial(world)
+        writer.write(b"x")
+        writer.write_eof()
+        began = time.monotonic()
+        for expected in b"!....":
+            assert (await reader.readexactly(1))[0] == expected
+            said.extend(world.services.open)
+        assert await reader.read() == b""
+        assert time.monotonic() - began >= 4 * 0.3 + 0.5, "each byte shows that somebody reads"
+        assert [type(event) for event in world.session.events][:2] == [events.ClientData, events.ClientFinished]
+        assert [type(event) for event in world.session.events][-1] == events.ClientGone
+        await until(lambda: not world.services.open)
+        writer.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
+def test_a_client_that_ended_its_side_and_reads_no_more_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 20)
+
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        if isinstance(event, events.ClientGone):
+            return [CLOSED, Close("client gone")]
+        return [SendToClient(b"row"), WakeAt(time.time() + 0.1)] if isinstance(event, events.ClientFinished | events.Tick) else []
+
+    async def work(world: World) -> None:
+        _, writer = await dial(world)
+        await until(lambda: world.services.open)
+        writer.close()  # as a kill does it: what comes after is answered by a reset
+        await until(lambda: not world.services.open)
 
     conversing(tmp_path, monkeypatch, script, work)
 

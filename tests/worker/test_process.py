@@ -1,5 +1,6 @@
 """The whole worker as processes: what survives signals, kills, revocation and the loss of everything around it."""
 
+import select
 import signal
 import threading
 import time
@@ -15,7 +16,7 @@ from tests import engines
 from tests.conftest import Target
 from tests.worker.conftest import Make
 from tests.worker.control_plane import ControlPlane, Reply
-from tests.worker.gateway import Gateway
+from tests.worker.gateway import Gateway, bundle, secrets
 
 
 def run_in_thread(dsn: str, statement: str, results: list[object]) -> threading.Thread:
@@ -99,18 +100,34 @@ def test_a_cancel_reaches_its_session_in_whichever_process(make: Make, target15:
             assert isinstance(results[0], psycopg.errors.QueryCanceled)
 
 
-def test_a_limit_of_sessions_holds_over_all_processes(make: Make) -> None:
-    gateway = make(processes=2, connection={"max_sessions": 3})
+@pytest.mark.parametrize("limit", ["max_sessions", "max_sessions_per_subject"])
+def test_a_limit_of_sessions_holds_over_all_processes(make: Make, limit: str) -> None:
+    gateway = make(processes=2, connection={limit: 3})
     held = []
     for _ in range(3):
         held.append(psycopg.connect(gateway.dsn()))
         time.sleep(0.7)  # the processes tell each other twice a second
     for _ in range(6):
-        with pytest.raises(psycopg.OperationalError, match="3 sessions already"):
+        with pytest.raises(psycopg.OperationalError, match="has its 3 sessions"):
             psycopg.connect(gateway.dsn())
     for connection in held:
         connection.close()
     gateway.until(lambda: _connects(gateway.dsn()))
+
+
+def test_an_idle_session_ends_as_the_policy_says_meanwhile(make: Make, target15: Target) -> None:
+    gateway = make()
+    with psycopg.connect(gateway.dsn(), autocommit=True) as idle, psycopg.connect(gateway.dsn()) as in_transaction:
+        idle.execute("SELECT 1")
+        in_transaction.execute("SELECT 1")
+        gateway.plane.publish(bundle(target15, serial=2, connection={"idle_timeout": 1}), secrets(target15))
+        gateway.until(lambda: _has_input(idle) and _has_input(in_transaction))
+        with pytest.raises(psycopg.errors.IdleSessionTimeout):
+            idle.execute("SELECT 2")
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            in_transaction.execute("SELECT 2")
+    with psycopg.connect(gateway.dsn(), autocommit=True) as busy:
+        assert busy.execute("SELECT 3 FROM pg_sleep(2.5)").fetchone() == (3,)
 
 
 def test_a_revoked_worker_ends_its_sessions_and_refuses_new_ones(make: Make) -> None:
@@ -233,3 +250,7 @@ def _collect(work: Callable[[], object], results: list[object]) -> None:
         results.append(work())
     except psycopg.Error as error:
         results.append(error)
+
+
+def _has_input(connection: psycopg.Connection) -> bool:
+    return bool(select.select([connection.fileno()], [], [], 0)[0])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import structlog
 
 from proxy.ledger.chain import ChainError, Head, extend
 from proxy.ledger.entry import entry_hash
-from tests.worker.control_plane import Call, ControlPlane, Reply
+from tests.worker.control_plane import Call, ControlPlane, Reply, until
 from worker import shipper as shipping
 from worker.control import Control
 from worker.identity import Identity
@@ -85,8 +86,10 @@ def record(boot: Boot, me: Identity, count: int) -> None:
     asyncio.run(run())
 
 
-def ship(plane: ControlPlane, me: Identity, root: Path, count: int, until: float = 5.0) -> tuple[Boot, Shipper, Metrics]:
-    """Record ``count`` entries in a new boot and run its shipper until nothing waits anywhere (or the time is over)."""
+def ship(
+    plane: ControlPlane, me: Identity, root: Path, count: int, over: Callable[[Metrics], bool] | None = None
+) -> tuple[Boot, Shipper, Metrics]:
+    """Record ``count`` entries in a new boot and run its shipper until nothing waits anywhere, or until what is given is so."""
 
     async def run() -> tuple[Boot, Shipper, Metrics]:
         control, metrics = Control(plane.url, me), Metrics()
@@ -97,10 +100,8 @@ def ship(plane: ControlPlane, me: Identity, root: Path, count: int, until: float
             recorder.record("session.closed", CLOSED)
         recorder.flush()
         tasks = [asyncio.create_task(found.ship_own_forever()), asyncio.create_task(found.adopt_forever())]
-        for _ in range(round(until / 0.01)):
-            if not found.waiting and not (root / OLD).exists():
-                break
-            await asyncio.sleep(0.01)
+        done = over or (lambda metrics: not found.waiting and not (root / OLD).exists())
+        await until(lambda: done(metrics))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,6 +110,11 @@ def ship(plane: ControlPlane, me: Identity, root: Path, count: int, until: float
         return boot, found, metrics
 
     return asyncio.run(run())
+
+
+def asked_three_times(plane: ControlPlane) -> Callable[[Metrics], bool]:
+    """What a refusal led to has happened by then, and what it should not lead to as well."""
+    return lambda metrics: len(plane.called("audit")) >= 3
 
 
 def alarm(metrics: Metrics, reason: str) -> float:
@@ -162,7 +168,7 @@ def test_a_wrong_hash_stops_shipping_with_an_alarm_and_skips_nothing(
 ) -> None:
     control_plane.on("POST", "audit", Reply(409, {"error": "hash", "expected": 1, "detail": "x"}))
     with structlog.testing.capture_logs() as lines:
-        boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, until=0.3)
+        boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, asked_three_times(control_plane))
     assert boot.waiting == 4
     assert alarm(metrics, "hash") == 1
     assert any(line["event"] == "audit.stopped" and line["reason"] == "hash" for line in lines)
@@ -172,13 +178,13 @@ def test_a_wrong_hash_stops_shipping_with_an_alarm_and_skips_nothing(
 
 def test_a_gap_that_the_spool_cannot_fill_is_an_alarm(control_plane: ControlPlane, me: Identity, tmp_path: Path) -> None:
     control_plane.on("POST", "audit", Reply(409, {"error": "gap", "expected": 9, "detail": ""}))
-    boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, until=0.3)
+    boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, asked_three_times(control_plane))
     assert (boot.waiting, alarm(metrics, "gap")) == (4, 1)
 
 
 def test_an_acknowledgement_of_what_was_never_sent_deletes_nothing(control_plane: ControlPlane, me: Identity, tmp_path: Path) -> None:
     control_plane.on("POST", "audit", Reply(200, {"acknowledged": 99}))
-    boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, until=0.3)
+    boot, _, metrics = ship(control_plane, me, tmp_path / "spool", 4, asked_three_times(control_plane))
     assert (boot.waiting, alarm(metrics, "acknowledgement")) == (4, 1)
 
 
@@ -190,7 +196,7 @@ def test_a_damaged_boot_keeps_its_files_and_an_alarm(control_plane: ControlPlane
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(content)
-    _, _, metrics = ship(control_plane, me, tmp_path / "spool", 1, until=0.5)
+    _, _, metrics = ship(control_plane, me, tmp_path / "spool", 1, lambda metrics: alarm(metrics, "damaged") == 1)
     assert ledger.count(OLD) == 2, "what can be read is evidence and arrives"
     assert file.read_bytes() == content
     assert alarm(metrics, "damaged") == 1

@@ -1,16 +1,26 @@
 """The way to the target up to the first byte of its protocol; the good ways run in test_process.py."""
 
 import asyncio
+import gc
+import json
 import socket
 import struct
+import weakref
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import uvloop
 
+from proxy.policy.bundle import Bundle
 from proxy.policy.payload import Connection, Tls
+from proxy.session.environment import Environment
+from tests.certificates import issued
+from tests.worker.test_bundles import SECRETS, payload
 from worker import upstream
-from worker.upstream import UpstreamError, cancel, connect
+from worker.process import Process
+from worker.upstream import Contexts, UpstreamError, cancel, connect
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
@@ -73,6 +83,34 @@ def test_nobody_listens() -> None:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(UpstreamError, match="cannot be reached"):
             uvloop.run(connect(connection(unused.getsockname()[1])))
+
+
+def test_a_context_is_kept_while_the_policy_names_it_or_a_connection_uses_it() -> None:
+    own = issued("tidegate")
+    words, contexts = ("require", None, own.certificate, own.key), Contexts()
+    made = weakref.ref(contexts.get(words))
+    assert contexts.get(words) is made(), "it is not made twice"
+    in_use = contexts.get(words)
+    contexts.forget()
+    assert contexts.get(words) is in_use, "a cancel goes the way of its session"
+    del in_use
+    gc.collect()
+    assert made() is None, "neither does that keep it"
+    assert not contexts._in_use
+
+
+def test_a_new_policy_forgets_the_contexts_of_the_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "CONTEXTS", Contexts())
+    made = weakref.ref(upstream.CONTEXTS.get(("require", None, None, None)))
+    process: Any = Process.__new__(Process)
+    process._environment = Environment(b"m" * 32, Bundle.load(json.dumps(payload(1)).encode(), SECRETS))
+    process._catalogs, process._open = SimpleNamespace(use=lambda bundle: None), set()
+    process._bundle_changed(process._environment.bundle, 0.0)
+    gc.collect()
+    assert made() is not None
+    process._bundle_changed(Bundle.load(json.dumps(payload(2)).encode(), SECRETS), 0.0)
+    gc.collect()
+    assert made() is None
 
 
 def test_a_cancel_request_is_one_packet_on_a_connection_of_its_own() -> None:

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.django_db
 
 def test_a_row_reads_as_the_entry_that_made_it() -> None:
     entry = {"name": "crm", "host": "db", "dbname": "crm", "user": "u", "unanalyzable": {"approve": "w"}, "statement_timeout": "30s"}
+    entry |= {"max_sessions": 50, "max_sessions_per_subject": 5, "idle_timeout": "15m"}
     apply(f"workflows: [{{name: w, approvers: {{}}}}]\nconnections: [{entry!r}]")
     assert current.connection(Connection.objects.get()) == normal.connection(entry)
 

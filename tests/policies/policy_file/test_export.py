@@ -36,6 +36,21 @@ def test_an_export_makes_the_same_policy_elsewhere(example: Path) -> None:
     assert policy_text() == exported
 
 
+@pytest.mark.parametrize(("given", "kept"), [("off", None), ("alert", "alert"), ("'off'", None)])
+def test_a_bare_off_is_no_false(given: str, kept: str | None) -> None:
+    apply(f"connections: [{{name: crm, host: db, dbname: crm, user: u, detectors: {given}}}]")
+    (connection,) = policy_document()["connections"]
+    assert connection.get("detectors") == kept
+
+
+def test_limits_are_spelt_as_they_were_given() -> None:
+    limits = {"statement_timeout": "30s", "idle_timeout": "15m", "max_sessions": 50, "detectors": "mask"}
+    limits["max_sessions_per_subject"] = 5
+    apply(f"connections: [{ {'name': 'crm', 'host': 'db', 'dbname': 'crm', 'user': 'u', **limits}!r}]")
+    (connection,) = policy_document()["connections"]
+    assert {name: connection[name] for name in limits} == limits
+
+
 def test_defaults_are_left_out() -> None:
     apply("connections: [{name: crm, host: db, dbname: crm, user: u}]\nsubjects: [{name: b}]\nrules: [{name: r, then: deny}]")
     assert policy_document() == {

@@ -321,11 +321,44 @@ def test_too_many_failures_from_one_address_and_nobody_there_is_heard() -> None:
     assert prove(later)[-1] == "OpenServer"
 
 
-@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n", b"\0\0\0\x04", b"\0\0\0\x0c\0\x03\0\0user"])
-def test_garbage_counts_as_failure(first: bytes) -> None:
+PROBES = [b"GET / HTTP/1.1\r\n", b"\0\0\0\x04", b"\0\0\0\x0c\0\x03\0\0user", b"\0\0\0\x08\0\x02\0\0"]
+
+
+@pytest.mark.parametrize("first", PROBES)
+def test_probes_delay_nobody_and_do_not_fill_the_spool(first: bytes) -> None:
+    books = [Playbook() for _ in range(LIMIT + 50)]
+    for book in books:
+        book.environment = book.session._state.environment = books[0].environment
+        book.client(first)
+        assert delays(book) == []
+        assert any(isinstance(effect, fx.Close) for effect in book.effects)
+    assert [len(book.records("session.refused")) for book in books] == [1] * LIMIT + [0] * 50
+    guess = Playbook()
+    guess.session._state.environment = books[0].environment
+    guess.client(HELLO)
+    assert refused(prove(guess, "wrong"), "28P01"), "a guess is recorded all the same"
+    assert delays(guess) == [0.05]
+    late = Playbook()
+    late.session._state.environment, late.now = books[0].environment, NOW + 5
+    late.client(first)
+    assert len(late.records("session.refused")) == 1
+
+
+def test_what_is_refused_after_the_sign_in_is_always_recorded() -> None:
     book = Playbook()
-    book.client(first)
-    assert delays(book) == [0.05]
+    for _ in range(LIMIT):
+        book.environment.probes.failed("10.1.2.3", NOW)
+    book.client(StartupMessage(3 << 16, {"user": "bot", "database": "nope"}))
+    assert refused(prove(book), "3D000")
+
+
+@pytest.mark.parametrize("event", [ev.ClientGone(), ev.ClientData(SASLResponse(b"no acknowledgement").encode())])
+def test_who_does_not_wait_to_be_told_that_a_token_is_refused_has_failed(event: ev.Event) -> None:
+    book = bearer_book()
+    book.client(presented(""))
+    book.give(event)
+    assert len(book.records("session.refused")) == 1
+    assert len(book.environment.attempts) == 1
 
 
 def test_what_is_not_the_clients_fault_does_not_count() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from proxy import effects as fx
 from proxy import events as ev
 from proxy.sql.facts import MaskPlan
-from proxy.wire.backend import CommandComplete, ErrorFields
+from proxy.wire.backend import CommandComplete, DataRow, ErrorFields
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
 from tests.proxy.session.example import HELD, MASKED, NOW, bundle, one, rule
 from tests.proxy.session.playbook import IDLE, IN_BLOCK, Playbook, error
@@ -44,6 +44,21 @@ def test_a_held_query_runs_once_it_is_approved() -> None:
     assert book.records("statement.intended")[0]["approval"] == "r1"
     assert book.server(CommandComplete("DELETE 1"), IDLE)[0] == "record statement.completed ok"
     assert book.client(query) == ["RequestApproval"]  # once is once
+
+
+def test_the_notice_does_not_break_into_a_row_that_is_on_its_way() -> None:
+    book = held()
+    run = (Bind(b"", b""), Execute(b""))
+    book.client(Parse(b"", b"select"), *run, Parse(b"", b"delete"), *run, SYNC_MESSAGE)
+    row, notice = DataRow((b"x" * 5000,)).encode(), b"https://t/r1"
+    book.server(PARSED, BOUND, row[:1000])
+    assert opened(book) == ["WakeAt"]
+    assert book.server(row[1000:2000])
+    assert notice not in book.sent(fx.SendToClient)
+    book.server(row[2000:], CommandComplete("SELECT 1"))
+    before, _, behind = book.sent(fx.SendToClient).partition(notice)
+    assert row in before
+    assert CommandComplete("SELECT 1").encode() in behind
 
 
 def test_rejected_expired_and_the_rest() -> None:
@@ -92,7 +107,7 @@ def test_waiting_ends_after_max_wait_and_a_late_answer_means_nothing() -> None:
     book.client(Query(b"delete"))
     opened(book)
     book.now = NOW + 599
-    assert book.give(ev.Tick()) == []
+    assert book.give(ev.Tick()) == ["WakeAt"], "too early: it is looked at again"
     book.now = NOW + 600
     assert book.give(ev.Tick())[-2:] == ["client ErrorResponse TG001", "client ReadyForQuery I"]
     assert book.give(ev.ApprovalAnswered("r1", "consumed")) == []

@@ -1,7 +1,10 @@
 import hashlib
 
+import pytest
+
 from proxy.session.prepared import Portal, Prepared
 from proxy.sql.facts import Analysis
+from proxy.wire import long_bind
 from proxy.wire.backend import ResultColumn, RowDescription
 from proxy.wire.frontend import Bind
 
@@ -32,13 +35,23 @@ def test_columns_of_the_statement_get_the_formats_of_the_portal() -> None:
     assert portal.result_columns() == ()
 
 
-def test_a_long_parameter_is_shown_by_its_beginning_and_bound_by_its_digest() -> None:
-    value = "ä".encode() * 40_000
-    portal = Portal(prepared(25), Bind(b"", b"s", (), (b"x" + value,)), 1)
-    (text,) = portal.parameter_texts()
+def long(value: bytes) -> Portal:
+    return Portal(prepared(25), long_bind.decode(Bind(b"", b"s", (), (value,)).encode()[5:]), 1)
+
+
+def test_of_a_long_parameter_the_beginning_is_shown_and_how_to_tell_it_from_others() -> None:
+    value = b"x" + "ä".encode() * 40_000
+    (text,) = long(value).parameter_texts()
     assert text is not None
     shown, _, rest = text.partition("…")
     assert shown == "x" + "ä" * 32_767
-    assert rest == f"(+{80_001 - 65_535} bytes, sha256 {hashlib.sha256(b'x' + value).hexdigest()})"
-    other = Portal(prepared(25), Bind(b"", b"s", (), (b"x" + value[:-2] + b"__",)), 1)
-    assert other.digest(0) != portal.digest(0)
+    assert rest == f"(+{80_001 - 65_535} bytes, sha256 {hashlib.sha256(value).hexdigest()})"
+    assert long(value[:-2] + b"__").parameter_texts() != [text]
+
+
+@pytest.mark.parametrize("character", ["é", "€", "😀"])
+def test_no_character_is_cut_in_two(character: str) -> None:
+    for before in range(4):
+        (text,) = long(b"x" * before + character.encode() * 40_000).parameter_texts()
+        assert text is not None
+        assert set(text.partition("…")[0][before:]) == {character}

@@ -1,5 +1,7 @@
 """What the server says on its way to the client: rows, masks, COPY, errors, notices."""
 
+import pytest
+
 from proxy import effects as fx
 from proxy.sql.facts import MaskPlan
 from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ResultColumn, RowDescription
@@ -91,6 +93,27 @@ def test_copy_out_is_streamed_in_pieces() -> None:
     assert book.records("statement.completed")[0]["bytes"] == len(data)
 
 
+def test_a_large_notice_is_passed_on_in_pieces_where_nothing_is_taken_from_it() -> None:
+    notice = error("00000", "x" * 4096, "NOTICE").replace(b"E", b"N", 1)
+    book = Playbook().sign_in()
+    book.client(Query(b"a"))
+    book.server(notice[:1000])
+    assert book.sent(fx.SendToClient) == notice[:1000]
+    book.server(notice[1000:], CommandComplete("DO"), IDLE)
+    assert notice in book.sent(fx.SendToClient)
+    assert book.records("statement.completed")[0]["bytes"] == 0, "it is no result"
+
+
+def test_a_large_notice_about_a_masked_relation_is_not() -> None:
+    plan = MaskPlan("result", masked=("crm.customers.ssn",), sanitise_errors=True)
+    book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    notice = error("00000", "123-45-6789" * 400, "NOTICE").replace(b"E", b"N", 1)
+    assert book.server(notice[:1000]) == []
+    assert book.server(notice[1000:]) == ["client NoticeResponse"]
+    assert b"6789" not in book.sent(fx.SendToClient)
+
+
 def test_masked_cells_by_origin_in_the_simple_protocol() -> None:
     plan = MaskPlan("result", masked=("crm.customers.ssn",))
     book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
@@ -100,6 +123,36 @@ def test_masked_cells_by_origin_in_the_simple_protocol() -> None:
     assert DataRow((b"1", b"***")).encode() + DataRow((b"2", None)).encode() in sent
     assert b"6789" not in sent
     assert book.records("statement.completed")[0]["masked_cells"] == 1
+
+
+@pytest.mark.parametrize(("setting", "told"), [("off", b"ann@example.com"), ("alert", b"ann@example.com"), ("mask", b"***@*******.***")])
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+def test_detectors_look_at_columns_of_unknown_origin(setting: str, told: bytes, protocol: str) -> None:
+    book = Playbook(bundle(connection={"detectors": setting})).sign_in()
+    columns = RowDescription((ResultColumn(b"f", 0, 0, 25, -1, -1, 0),))
+    row = DataRow((b"ann@example.com",))
+    if protocol == "simple":
+        book.client(Query(b"select f()"))
+        book.server(columns, row, CommandComplete("SELECT 1"), IDLE)
+    else:
+        words = book.client(Parse(b"", b"select f()"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+        assert ("server Describe" in words) == (setting != "off"), "what the client did not ask for it does not get"
+        described = [columns] if setting != "off" else []
+        words = book.server(b"1\0\0\0\x04", b"2\0\0\0\x04", *described, row, CommandComplete("SELECT 1"), IDLE)
+        assert "client RowDescription" not in words
+    assert DataRow((told,)).encode() in book.sent(fx.SendToClient)
+    (completed,) = book.records("statement.completed")
+    assert completed.get("detected") == (None if setting == "off" else {"email": 1})
+
+
+def test_a_large_row_is_not_passed_on_in_pieces_where_detectors_look_at_it() -> None:
+    book = Playbook(bundle(connection={"detectors": "mask"})).sign_in()
+    book.client(Query(b"select f()"))
+    row = DataRow((b"x" * 5000 + b" ann@example.com",)).encode()
+    book.server(RowDescription((ResultColumn(b"f", 0, 0, 25, -1, -1, 0),)))
+    assert book.server(row[:4000]) == []
+    assert book.server(row[4000:]) == ["client DataRow"]
+    assert b"ann@" not in book.sent(fx.SendToClient)
 
 
 def test_masked_cells_where_nobody_described_the_portal() -> None:

@@ -104,6 +104,25 @@ def test_too_many_sessions() -> None:
     book.client(HELLO)
     assert refused(prove(book), "53300")
     assert book.environment.sessions["crm"] == 1
+    assert b"crm" in book.sent(fx.SendToClient)
+    assert b"have the connection's max_sessions raised" in book.sent(fx.SendToClient)
+
+
+def test_too_many_sessions_of_one_subject() -> None:
+    policy = bundle(connection={"max_sessions_per_subject": 1})
+    book = Playbook(policy)
+    book.environment.sessions.update(["crm", "crm", "crm/other", "crm/other"])
+    book.sign_in()
+    assert (book.environment.sessions["crm"], book.environment.sessions["crm/bot"]) == (3, 1), "other subjects' do not count"
+    second = Playbook(policy)
+    second.environment.sessions.update(book.environment.sessions)
+    second.client(HELLO)
+    assert refused(prove(second), "53300")
+    assert b'subject "bot" has its 1 sessions on connection "crm" already' in second.sent(fx.SendToClient)
+    assert b"max_sessions_per_subject" in second.sent(fx.SendToClient)
+    assert second.environment.sessions == book.environment.sessions, "who was refused does not count"
+    book.give(ev.ClientGone())
+    assert (book.environment.sessions["crm"], book.environment.sessions["crm/bot"]) == (2, 0)
 
 
 def test_no_bundle() -> None:

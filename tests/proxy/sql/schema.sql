@@ -57,4 +57,19 @@ CREATE FUNCTION crm.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT I
 CREATE TRIGGER keep AFTER UPDATE ON crm.customers FOR EACH ROW EXECUTE FUNCTION crm.keep();
 UPDATE crm.customers SET city = city WHERE id < 4;
 CREATE RULE also AS ON INSERT TO shop.ruled DO ALSO INSERT INTO shop.notes VALUES (0, 'ruled');
+CREATE VIEW crm.v_names AS SELECT id, name FROM crm.customers;
+CREATE VIEW crm.v_few_names AS SELECT id, name FROM crm.v_names WHERE id < 3;
+CREATE VIEW crm.v_number AS SELECT id, (ssn::int + 1)::text AS number FROM crm.customers;
+CREATE VIEW crm.v_told AS SELECT id, crm.by_name('1') AS told FROM shop.items;
+CREATE TABLE shop.refers (id int, email text REFERENCES crm.customers (email), who text DEFAULT crm.email_of(1), n int DEFAULT 1);
+CREATE OPERATOR shop.!? (leftarg = tsquery, rightarg = text, function = ts_rewrite);
 ANALYZE crm.customers, crm.orders, shop.items;
+CREATE FUNCTION crm.emails_in(text) RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT email FROM crm.customers WHERE city = $1 ORDER BY id $$;
+CREATE FUNCTION crm.contacts(wanted text, lowest int) RETURNS TABLE (id int, mail text) LANGUAGE sql STABLE STRICT AS $$
+    SELECT c.id, c.email FROM crm.customers c WHERE c.city = wanted AND c.id >= contacts.lowest ORDER BY c.id -- by number
+$$;
+CREATE FUNCTION crm.email_atomic(n int) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT email FROM crm.customers WHERE id = n; END;
+CREATE FUNCTION crm.email_return(n int) RETURNS varchar LANGUAGE sql STABLE STRICT RETURN (SELECT email FROM crm.customers WHERE id = n);
+CREATE FUNCTION crm.with_mail(text DEFAULT 'x') RETURNS bigint LANGUAGE sql AS $$ SELECT count(email) FROM crm.customers WHERE email > $1 $$;
+CREATE FUNCTION crm.owners_email(int) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT email FROM crm.customers WHERE id = $1 $$;
+CREATE FUNCTION crm.two_steps(int) RETURNS text LANGUAGE sql AS $$ SELECT 1; SELECT email FROM crm.customers WHERE id = $1 $$;

@@ -37,6 +37,16 @@ def test_a_parent_shows_the_rows_of_its_children() -> None:
     assert methods("crm.people", {"crm.staff.ssn": Mask("redact")}) == {"ssn": "redact"}
 
 
+def test_a_foreign_key_holds_what_it_refers_to_and_a_default_what_it_calls() -> None:
+    assert methods("shop.refers") == {"email": "email", "who": "redact"}
+
+
+def test_a_view_knows_what_a_change_of_it_changes() -> None:
+    customers = catalog().resolve(["crm", "customers"], ())
+    assert customers is not None
+    assert customers.oid in on("crm.v_few_names").bases
+
+
 def test_generated_columns_keep_nothing() -> None:
     assert methods("crm.odd", {"crm.odd.mail": Mask("partial", (1, 1))})["shout"] == "redact"
 
@@ -49,7 +59,7 @@ def test_views_inherit_by_lineage() -> None:
     assert methods("crm.m_copy") == {"number": "redact", "digest": "redact"}
 
 
-SHUT = ["crm.v_where", "crm.v_function", "pg_catalog.pg_stats", "pg_catalog.pg_statistic", "pg_catalog.pg_largeobject"]
+SHUT = ["crm.v_where", "crm.v_function", "crm.v_told", "pg_catalog.pg_stats", "pg_catalog.pg_statistic", "pg_catalog.pg_largeobject"]
 
 
 @pytest.mark.parametrize("name", SHUT)

@@ -30,6 +30,17 @@ def test_as_many_parameters_as_the_server_takes() -> None:
     assert ParameterDescription.decode(types.encode()[5:]) == types
 
 
+@pytest.mark.parametrize("number", [65_536, 65_537, 131_072])
+def test_more_parameters_than_a_count_can_tell(number: int) -> None:
+    """The server prepares and describes such a statement; only Bind cannot bring as many (pgx tests it)."""
+    types = ParameterDescription((23,) * number)
+    body = types.encode()[5:]
+    assert body[:2] == codec.count(number % 65_536)
+    assert ParameterDescription.decode(body) == types
+    with pytest.raises(MalformedError):
+        ParameterDescription.decode(body[:-1])
+
+
 def test_a_string_with_a_zero_byte_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="zero byte"):
         codec.cstring("a\0b")

@@ -1,0 +1,45 @@
+"""How long a session may do nothing, and when the worker is to wake it: for that, or for the end of a hold.
+
+The worker keeps one timer for each session, and nobody sets it anew with each message: when it is due, the time of the last
+activity says whether the session ends, or when to look again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy import errors
+from proxy.effects import WakeAt
+from proxy.session.state import EndSession
+
+if TYPE_CHECKING:
+    from proxy.session.relay import Relay
+
+
+def tick(relay: Relay) -> None:
+    """The time that was asked for has come, or the policy says something else about it now.
+
+    Raises:
+        EndSession: nothing has happened for too long, in PostgreSQL's words for ``idle_session_timeout`` and its sister.
+    """
+    state, timeout = relay.state, _timeout(relay)
+    if timeout is not None and not relay.is_busy() and state.now >= state.active_at + timeout:
+        raise EndSession("idle for too long", errors.idle(in_transaction=relay.status != b"I"))
+    wake(relay)
+
+
+def wake(relay: Relay) -> None:
+    """Ask for the next tick, if there is something to wait for."""
+    state, hold, timeout = relay.state, relay.holder.hold, _timeout(relay)
+    moments = [hold.deadline] if hold is not None and hold.noticed else []
+    if timeout is not None:
+        moments.append((state.now if relay.is_busy() else state.active_at) + timeout)
+    if moments:
+        relay.outbox.add(WakeAt(min(moments)))
+
+
+def _timeout(relay: Relay) -> int | None:
+    """Seconds; none where the policy or the connection is gone: the next statement will find out."""
+    bundle = relay.state.environment.bundle
+    connection = bundle.connection(relay.state.connection) if bundle is not None else None
+    return connection.idle_timeout if connection is not None else None

@@ -1,0 +1,112 @@
+"""Functions replaced by their queries mean the same, and then are masked like any other query."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from proxy.sql.catalog import Catalog
+from proxy.sql.inline import inline
+from proxy.sql.parser import parse
+from tests.conftest import Target
+from tests.proxy.sql.example import PATH, SCHEMA, analysed, catalog, read_rows
+
+CALLS = [
+    "SELECT crm.email_of(1)",
+    "SELECT id, crm.email_of(id) FROM crm.customers ORDER BY id",
+    "SELECT crm.email_of(crm.customers.id + 0) AS mail, upper(crm.email_of(2)) FROM crm.customers ORDER BY id",
+    "SELECT crm.email_of(99), crm.email_of(NULL), crm.email_of(1)",
+    "SELECT crm.email_twice(1)",
+    "SELECT crm.email_twice((SELECT max(id) FROM crm.customers WHERE id < 3))",
+    "SELECT crm.email_atomic(2), crm.email_atomic(n => 3), crm.email_return(1), crm.email_return(NULL)",
+    "SELECT city, crm.email_of(min(id)) FROM crm.customers GROUP BY city ORDER BY city",
+    "SELECT crm.email_of(id), count(*) FROM crm.customers GROUP BY id ORDER BY id",
+    "SELECT id FROM crm.customers WHERE crm.email_of(id) LIKE 'mrk%' ORDER BY crm.email_of(id) DESC",
+    "SELECT * FROM crm.emails_in('City 1')",
+    "SELECT mails FROM crm.emails_in('City 1') AS mails",
+    "SELECT e.m FROM crm.emails_in('City 1') e (m)",
+    "SELECT c.id, e FROM crm.customers c, crm.emails_in(c.city) e ORDER BY 1, 2",
+    "SELECT c.id, e FROM crm.customers c LEFT JOIN LATERAL crm.emails_in(c.city) e ON true ORDER BY 1, 2",
+    "SELECT * FROM crm.contacts('City 1', 1)",
+    "SELECT c.mail, c.id FROM crm.contacts(wanted => 'City 1', lowest => 1) c",
+    "SELECT count(*) FROM crm.contacts(NULL, 1)",
+    "SELECT * FROM crm.everyone() ORDER BY id",
+    "SELECT v.id, v.city FROM crm.everyone() AS v WHERE v.id > 1 ORDER BY v.id",
+    "SELECT crm.with_mail('a'), crm.with_mail()",
+    "WITH f AS (SELECT crm.email_of(1) AS m) SELECT m FROM f UNION ALL SELECT crm.email_of(2)",
+    "SELECT /* one */ crm . email_of /* two */ ( /* three */ 1 -- four\n )",
+    "SELECT crm.email_of(1), crm.owners_email(1), crm.two_steps(1)",
+    "VALUES (crm.email_of(1)), (crm.email_of(2))",
+    "SELECT ARRAY[crm.email_of(1)]",
+]
+
+
+@pytest.fixture(scope="module")
+def database(target: Target) -> Iterator[str]:
+    target.sql("CREATE DATABASE sql_inline")
+    target.sql(SCHEMA.read_text(), dbname="sql_inline")
+    yield target.dsn("sql_inline")
+    target.sql("DROP DATABASE sql_inline WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def known(database: str) -> Catalog:
+    return Catalog.load(read_rows(database))
+
+
+def inlined(sql: str, known: Catalog) -> str:
+    """With every function that can be, replaced."""
+    text: str | None = sql
+    while text is not None:
+        sql = text
+        text = inline(sql, parse(sql), known, PATH, frozenset(), lambda outcome: True)
+    return sql
+
+
+def answer(connection: psycopg.Connection, sql: str) -> object:
+    cursor = connection.execute(sql)
+    return [(column.name, column.type_code) for column in cursor.description or ()], cursor.fetchall()
+
+
+@pytest.mark.parametrize("sql", CALLS)
+def test_it_means_the_same(sql: str, database: str, known: Catalog) -> None:
+    with psycopg.connect(database) as connection:
+        assert answer(connection, inlined(sql, known)) == answer(connection, sql)
+
+
+@pytest.mark.parametrize("sql", [sql for sql in CALLS if "=>" not in sql and "with_mail()" not in sql and "two_steps" not in sql])
+def test_no_call_is_left_and_what_is_shown_is_masked(sql: str, database: str, known: Catalog) -> None:
+    plan = analysed(sql, known=known).plan
+    assert plan.kind == "scan", plan.reason
+    assert "mrk" not in str(answer_of(database, plan.sql)).replace("'mrk%'", "")
+
+
+def answer_of(database: str, sql: str) -> object:
+    with psycopg.connect(database) as connection:
+        return answer(connection, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT crm.owners_email(1)", "SELECT crm.two_steps(1)", "SELECT crm.email_pl(1)", "SELECT crm.email_of(1) OVER ()",
+        "SELECT crm.with_mail()", "SELECT crm.email_of(n => 1)", "SELECT * FROM ROWS FROM (crm.emails_in('a'), crm.emails_in('b'))",
+        "SELECT * FROM crm.emails_in('a') WITH ORDINALITY", "SELECT crm.emails_in('a')", "CALL crm.email_of(1)", "SELECT (crm.everyone()).email",
+    ],
+)  # fmt: skip
+def test_other_calls_stay_refused(sql: str) -> None:
+    assert inline(sql, parse(sql), catalog(), PATH, frozenset(), lambda outcome: True) is None
+    assert analysed(sql).plan.kind == "refuse"
+
+
+def test_functions_that_do_not_matter_stay() -> None:
+    sql = "SELECT crm.city_of(1), crm.email_of(1)"
+    plan = analysed(sql).plan
+    assert plan.kind == "scan"
+    assert "crm.city_of(1)" in plan.sql
+    assert "crm.email_of" not in plan.sql
+    assert plan.masked == ("crm.customers.email",)
+
+
+def test_masked_columns_may_be_for_plain_output_only() -> None:
+    assert analysed("SELECT crm.email_of(1)", derived_use="deny").plan.kind == "refuse"
