@@ -39,7 +39,8 @@ class Cancels:
         waiting = self._passed_on.get(key)
         if waiting is None:
             waiting = self._passed_on[key] = loop.create_future()
-            loop.call_later(_PATIENCE_SECONDS, self.answered, key)
+            patience = loop.call_later(_PATIENCE_SECONDS, self.answered, key)
+            waiting.add_done_callback(lambda _: patience.cancel())  # it would answer the session's next cancel
             self._pass_on(key)
         return waiting
 
