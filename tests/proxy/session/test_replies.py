@@ -102,6 +102,14 @@ def test_masked_cells_by_origin_in_the_simple_protocol() -> None:
     assert book.records("statement.completed")[0]["masked_cells"] == 1
 
 
+def test_system_columns_belong_to_their_table() -> None:
+    book = Playbook(bundle(**MASKED), {"q": one("select", reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    columns = RowDescription((ResultColumn(b"ctid", CUSTOMERS, -1, 27, -1, -1, 0),))
+    assert "Close" not in book.server(columns, DataRow((b"(0,1)",)), CommandComplete("SELECT 1"), IDLE)
+    assert DataRow((b"(0,1)",)).encode() in book.sent(fx.SendToClient)
+
+
 def test_masked_cells_where_nobody_described_the_portal() -> None:
     plan = MaskPlan("result", masked=("crm.customers.ssn",))
     book = Playbook(bundle(**MASKED), {"q": one("select", plan, reads=frozenset({"crm.customers"}))}).sign_in()
