@@ -158,6 +158,30 @@ class RawServer:
             return {key: result.error_field(field) or b"" for key, field in fields.items()}
 
 
+# -- what was shown masked does not take the place of the real value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE vault.people SET secret = '***' WHERE id = 1",
+        "UPDATE vault.people SET token = 'ABCDEFGHIJKLMNOPQRSTUVWX' WHERE id = 1",
+        "UPDATE vault.people SET (name, phone) = ('x', '+4*******1') WHERE id = 1",
+        "INSERT INTO vault.people (id, name, secret) SELECT 100 + id, name, secret FROM vault.people",
+        "INSERT INTO vault.base SELECT 1, secret FROM vault.people",
+        "UPDATE vault.plain SET hidden = '***'",
+    ],
+)
+def test_masked_values_are_not_written_back(session: RawClient, text: str) -> None:
+    assert sqlstates(session.query(text)) == ["TG003"]
+
+
+@pytest.mark.parametrize(("value", "answer"), [(b"***", ["TG003"]), (b"another", [])])
+def test_masked_values_are_not_written_back_by_a_parameter(session: RawClient, value: bytes, answer: list[str]) -> None:
+    update = Parse(b"", b"UPDATE vault.people SET secret = $2 WHERE id = $1").encode()
+    assert sqlstates(session.batch(update, Bind(b"", b"", (), (b"1", value)).encode(), Execute(b"").encode())) == answer
+
+
 # -- what SQL and code reach by the names of the extended protocol
 
 PEOPLE = b"SELECT id, secret FROM vault.people ORDER BY id"
