@@ -13,6 +13,7 @@ from proxy.policy import engine
 from proxy.policy.bundle import Bundle, Connection
 from proxy.policy.decision import Decision, Deny
 from proxy.policy.engine import MaskSet, Question
+from proxy.policy.placeholders import is_placeholder
 from proxy.session.names import Names, codec, given_back_within, need_names
 from proxy.session.prepared import AnalysisKey, Portal
 from proxy.session.state import State
@@ -169,6 +170,18 @@ class Gate:
         if facts.schema_changes:
             self.catalog_changed = True
             self.schema_work = self.schema_work or not _SCHEMA_WORK.isdisjoint(facts.actions)
+
+
+def written_back(prospect: Prospect) -> Deny | None:
+    """A portal whose parameters would put what a mask shows in the place of the real value."""
+    written = prospect.analysis.plan.written
+    texts = prospect.parameter_texts() if written and prospect.portal is not None else None
+    for number, mask in written if texts else ():
+        text = texts[number - 1] if texts and number <= len(texts) else None
+        if text is not None and is_placeholder(mask, text):
+            reason = f"parameter ${number} is what a mask shows, and would take the place of the real value of a masked column"
+            return Deny(reason, "Leave the column out.", sqlstate="TG003")
+    return None
 
 
 def names_matter(bundle: Bundle, connection: Connection) -> bool:

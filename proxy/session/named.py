@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.policy.decision import Allow, Deny
 from proxy.session.gate import Prospect
 from proxy.session.prepared import AnalysisKey
-from proxy.sql.facts import Analysis
+from proxy.sql.facts import Analysis, Facts
 
 if TYPE_CHECKING:
     from proxy.session.relay import Relay
@@ -37,7 +37,7 @@ class Named:
             return Deny(f"a session may PREPARE {_LIMIT} statements", "Reconnect.", sqlstate="TG003")
         if any(f.runs_prepared for f in statements):
             return self._doubt_execute(relay, prospect)
-        return None
+        return _doubt_portals(relay, prospect)
 
     def _doubt_execute(self, relay: Relay, prospect: Prospect) -> Deny | None:
         parsed = [(p.analysis, p.key) for p in relay.statements.values() if p.name]
@@ -46,6 +46,9 @@ class Named:
             if context.names_matter and key != context.key:
                 reason = "EXECUTE could run a statement that was prepared before names or masks changed"
                 return Deny(reason, "Send the statement itself, or reconnect.", sqlstate="TG003")
+            if _masked_in_result(analysis) and any(f.runs_prepared and f.action != "prepare" for f in prospect.analysis.statements):
+                # What such a statement yields is masked on its way to the client only, and this one would keep it.
+                return Deny("what a prepared statement yields cannot be masked there", "Write its query instead.", sqlstate="TG003")
             decision = relay.gate.decide(analysis, context, in_transaction=relay.in_transaction)
             if not isinstance(decision, Allow):
                 reason = f"EXECUTE could run a prepared statement that is not simply allowed ({decision.reason})"
@@ -64,3 +67,26 @@ class Named:
             else:
                 self._prepared.append((prospect.analysis, prospect.context.key))
                 self.forget_parsed = self.forget_parsed or self._may_have_deallocated
+
+
+def _masked_in_result(analysis: Analysis) -> bool:
+    return analysis.plan.kind == "result" and bool(analysis.plan.masked)
+
+
+def _doubt_portals(relay: Relay, prospect: Prospect) -> Deny | None:
+    """Code on the server can fetch from a portal by its name, and what it gets there is not masked yet."""
+    portals = [portal for portal in relay.portals.values() if portal is not prospect.portal and _masked_in_result(portal.prepared.analysis)]
+    if not portals or not any(map(_runs_code, prospect.analysis.statements)):
+        return None
+    catalog = prospect.context.catalog
+    # What this transaction created, the catalog does not hold yet.
+    if "fetch" in prospect.text.lower() or relay.gate.catalog_changed or catalog is None or catalog.code_fetches:
+        reason = "code that is run could fetch from a portal whose masked columns are masked on their way to the client only"
+        return Deny(reason, "Read the portal to its end and close it first.", sqlstate="TG003")
+    return None
+
+
+def _runs_code(facts: Facts) -> bool:
+    """Whether functions that people wrote may run: also triggers."""
+    own = any(not name.startswith("pg_catalog.") for name in facts.functions)
+    return own or bool(facts.writes) or not facts.actions.isdisjoint(("do", "call", "unanalyzable"))

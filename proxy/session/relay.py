@@ -19,7 +19,7 @@ from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
 from proxy.session import records, standing
-from proxy.session.gate import Context, Gate, Prospect
+from proxy.session.gate import Context, Gate, Prospect, written_back
 from proxy.session.hold import Holder
 from proxy.session.named import Named
 from proxy.session.names import Names, probe
@@ -248,7 +248,7 @@ class Relay:
         decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction)
         if isinstance(decision, Deny):
             return decision
-        doubt = self.named.doubt(self, prospect)
+        doubt = self.named.doubt(self, prospect) or written_back(prospect)
         return doubt if doubt is not None else decision
 
     def intend(self, prospect: Prospect, decision: Decision, approval: str = "") -> None:

@@ -156,6 +156,7 @@ class _Text:
     def _plan(self, read: Sequence[_Read]) -> MaskPlan:
         masked = tuple(sorted({name for one in read for name in one.verdict.masked}))
         sanitise = any(one.verdict.sanitise_errors for one in read)
+        written = tuple(one for each in read for one in each.verdict.written)
         for one in read:
             if one.verdict.kind == "refuse":
                 return MaskPlan("refuse", masked=masked, reason=one.verdict.reason, sanitise_errors=True)
@@ -166,9 +167,9 @@ class _Text:
             except CannotSplice as reason:
                 why = f"{', '.join(masked)} cannot be masked in this statement: {reason}"
                 return MaskPlan("refuse", masked=masked, reason=why, sanitise_errors=True)
-            return MaskPlan("scan", sql, masked, sanitise_errors=sanitise)
+            return MaskPlan("scan", sql, masked, sanitise_errors=sanitise, written=written)
         kind = "result" if any(one.verdict.kind == "result" for one in read) else "none"
-        return MaskPlan(kind, masked=masked, sanitise_errors=sanitise)
+        return MaskPlan(kind, masked=masked, sanitise_errors=sanitise, written=written)
 
 
 def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, problem: str, normalised: str) -> Facts:

@@ -114,6 +114,7 @@ class Catalog:
     operators: Mapping[str, tuple[int, ...]]  # operators whose function is not in pg_catalog
     borrowed_operators: Mapping[str, tuple[tuple[str, int], ...]]  # people's operators on pg_catalog's functions: name, arguments
     casts: Mapping[str, tuple[int, ...]]  # type name -> functions outside pg_catalog that cast to it
+    code_fetches: bool  # some function may fetch from a cursor that it did not open
     _by_name: Mapping[tuple[str, str], int] = field(repr=False)
     _functions_by_name: Mapping[str, tuple[int, ...]] = field(repr=False)
 
@@ -135,6 +136,7 @@ class Catalog:
             operators=_grouped(rows.get("operators", ())),
             borrowed_operators=_borrowed(rows.get("borrowed_operators", ())),
             casts=_grouped(rows.get("casts", ())),
+            code_fetches=any("fetch" in one.source.lower() for one in functions.values() if not one.extension and one.language != "sql"),
             _by_name={(relation.schema, relation.name): relation.oid for relation in relations.values()},
             _functions_by_name={name: tuple(oids) for name, oids in by_name.items()},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from proxy.sql import from_clause
@@ -20,7 +20,14 @@ def _insert(reader: Reader, node: Node, parent: Scope | None, top: bool) -> list
     if not node.get("cols"):
         reader.refer(Found(tuple(target.columns)), "write")
     if "selectStmt" in node:
-        reader.statement_in(node["selectStmt"], base)
+        outs = reader.statement_in(node["selectStmt"], base)
+        names = [column["ResTarget"]["name"] for column in node.get("cols", ())] or [out.name for out in target.columns]
+        known = all(out.name for out in outs)  # else a row of unknown width is among them
+        for name, out in zip(names, outs, strict=False):
+            reader.give(target, name, None, out.sources if known else NOTHING.union(*(one.sources for one in outs)))
+        for row in _constants(node["selectStmt"]):
+            for name, value in zip(names, row, strict=False):
+                reader.give(target, name, value, NOTHING)
     scope = Scope(base, from_clause.item(target))
     conflict = node.get("onConflictClause")
     if conflict is not None:
@@ -81,7 +88,10 @@ def _merge(reader: Reader, node: Node, parent: Scope | None, top: bool) -> list[
             _set(reader, target, clause.get("targetList", ()), scope)
         else:
             _assigned(reader, target, clause.get("targetList", ()))
-        reader.expression(clause.get("values"), scope, "value")
+        values = [(value, reader.expression(value, scope, "value")) for value in clause.get("values", ())]
+        names = [column["ResTarget"].get("name", "") for column in clause.get("targetList", ())] or [out.name for out in target.columns]
+        for name, (value, sources) in zip(names, values, strict=False):
+            reader.give(target, name, value, sources)
     return _returning(reader, node, scope, target, top)
 
 
@@ -137,7 +147,28 @@ def _set(reader: Reader, target: Entry, assignments: Iterable[Node], scope: Scop
         assignment = wrapped["ResTarget"]
         _assigned(reader, target, [wrapped])
         reader.expression(assignment.get("indirection"), scope, "value")
-        reader.expression(assignment.get("val"), scope, "value")
+        value = assignment.get("val", {})
+        sources = reader.expression(value, scope, "value")
+        reader.give(target, assignment.get("name", ""), _part(value), sources)
+
+
+def _constants(wrapped: Node) -> Iterator[list[Node]]:
+    """The expressions that an INSERT's rows are plainly made of."""
+    select = wrapped.get("SelectStmt", {})
+    for row in select.get("valuesLists", ()):
+        yield row["List"].get("items", [])
+    if "targetList" in select:
+        yield [target["ResTarget"].get("val", {}) for target in select["targetList"]]
+
+
+def _part(value: Node) -> Node:
+    """Of ``(a, b) = (1, 2)`` the one that this column gets."""
+    multiple = value.get("MultiAssignRef")
+    if multiple is None:
+        return value
+    parts = multiple["source"].get("RowExpr", {}).get("args", [])
+    number = int(multiple.get("colno", 0)) - 1
+    return parts[number] if 0 <= number < len(parts) else {}
 
 
 def _condition(reader: Reader, node: Node, scope: Scope, top: bool) -> None:

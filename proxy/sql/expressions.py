@@ -122,3 +122,18 @@ def looked_up(node: Node) -> Node | None:
         if ref is not None and "A_Star" not in ref["fields"][-1] and ("A_Const" in value or "ParamRef" in value):
             return ref
     return None
+
+
+def constant(node: Node) -> str | None:
+    """The text of a string constant, with a cast or without."""
+    while "TypeCast" in node:
+        node = node["TypeCast"]["arg"]
+    found = node.get("A_Const", {}).get("sval", {}).get("sval")
+    return found if isinstance(found, str) else None
+
+
+def parameter(node: Node) -> int:
+    """The number of a parameter, with a cast or without; 0 where the expression is none."""
+    while "TypeCast" in node:
+        node = node["TypeCast"]["arg"]
+    return int(node.get("ParamRef", {}).get("number", 0))

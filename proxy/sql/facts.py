@@ -53,6 +53,7 @@ class MaskPlan:
     masked: tuple[str, ...] = ()  # schema.table.column of every masked column that it touches
     reason: str = ""
     sanitise_errors: bool = False  # free text of errors and notices may hold a masked value
+    written: tuple[tuple[int, Mask], ...] = ()  # parameters that become values of masked columns, by number from 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from proxy.policy.masks import Mask
+from proxy.policy.placeholders import is_placeholder
 from proxy.sql.bodies import Outcome, mentions, reads_errors, words_of
 from proxy.sql.catalog import Relation, implicit
 from proxy.sql.effective import EffectiveMasks
+from proxy.sql.expressions import constant, parameter
 from proxy.sql.facts import AnalysisRequest
 from proxy.sql.functions import REVEALING_CLASSES
 from proxy.sql.lineage import proves_bare_output
@@ -40,6 +43,7 @@ class Verdict:
     masked: frozenset[str] = frozenset()
     replacements: tuple[Replacement, ...] = ()
     sanitise_errors: bool = False
+    written: tuple[tuple[int, Mask], ...] = ()  # parameters that are assigned to masked columns
 
 
 def plan_statement(
@@ -48,6 +52,16 @@ def plan_statement(
     """The plan for one statement that was read without problems; ``text`` is its own part of the query text."""
     if not masks:
         return Verdict()
+    reason, written = _written_back(reader, outcome, masks)
+    if reason:
+        return Verdict("refuse", reason)
+    verdict = _plan(statement, text, reader, outcome, masks, request)
+    return replace(verdict, written=written) if written else verdict
+
+
+def _plan(
+    statement: Statement, text: str, reader: Reader, outcome: Outcome, masks: EffectiveMasks, request: AnalysisRequest
+) -> Verdict:
     touched = frozenset(
         masks.name(source) for reference in reader.references for source in masks.masked(reference.sources)
     )
@@ -188,6 +202,26 @@ def _referenced(node: object, reader: Reader) -> set[str]:
 
 def _has_expressions(node: Node) -> bool:
     return "whereClause" in node or any("expr" in element["IndexElem"] for element in node.get("indexParams", ()))
+
+
+def _written_back(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> tuple[str, tuple[tuple[int, Mask], ...]]:
+    """What was shown masked must not take the place of the real value."""
+    parameters = []
+    bodies = [one for _, body in outcome.bodies for one in body.assigned]
+    for assigned in (*reader.assigned, *bodies):
+        mask = masks.mask(assigned.column)
+        if mask is None:
+            continue
+        name = masks.name(assigned.column)
+        if masks.masked(assigned.sources):
+            return f"masked values would be written into masked column {name}, in the place of real ones", ()
+        text = constant(assigned.value)
+        if text is not None and is_placeholder(mask, text):
+            return f"{name} would get what its mask shows, in the place of the real value", ()
+        number = parameter(assigned.value)
+        if number and assigned not in bodies:
+            parameters.append((number, mask))
+    return "", tuple(parameters)
 
 
 def _target_refusal(reader: Reader, masks: EffectiveMasks) -> str:

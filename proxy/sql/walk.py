@@ -46,6 +46,15 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Assigned:
+    """A new value of one column: its expression, and the columns that it comes from."""
+
+    column: Source
+    value: Node
+    sources: Sources
+
+
+@dataclass(frozen=True, slots=True)
 class Qualified:
     """A reference written ``schema.relation.column``: its node, and how many names precede the relation's."""
 
@@ -65,6 +74,7 @@ class Reader:
         self.parameters = parameters  # names of a function's arguments
         self.uses: list[Use] = []
         self.references: list[Reference] = []
+        self.assigned: list[Assigned] = []
         self.qualified: list[Qualified] = []
         self.parameter_references: list[Node] = []  # ColumnRef nodes that mean a function's argument
         self.calls: list[Verdict] = []
@@ -363,6 +373,11 @@ class Reader:
         """Columns of the target that get new values."""
         self.refer(Found(tuple(out for out in target.columns if out.name in names)), WRITE)
 
+    def give(self, target: Entry, name: str, value: object, sources: Sources) -> None:
+        """What a column of the target becomes."""
+        node = value if isinstance(value, dict) else {}
+        self.assigned += [Assigned(out.plain, node, sources) for out in target.columns if out.name == name and out.plain is not None]
+
     def copied(self, node: Node) -> None:
         """COPY relation TO: its columns, or all but the generated ones, go out as they are."""
         entry = from_clause.read_relation(self, node["relation"], Scope())
@@ -403,4 +418,4 @@ class Reader:
                 yield (oid, attnum), f"{relation.full_name}.{column.name}"
 
 
-__all__ = ["LOOKUP", "OUTPUT", "PREDICATE", "VALUE", "WRITE", "Qualified", "Reader", "Reference"]
+__all__ = ["LOOKUP", "OUTPUT", "PREDICATE", "VALUE", "WRITE", "Assigned", "Qualified", "Reader", "Reference"]

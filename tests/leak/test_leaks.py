@@ -37,10 +37,10 @@ def test_no_attack_gets_a_secret(attack: str, client: Connect, vaults: tuple[Vau
             session = client()  # closing is an answer, too
     assert found(session.heard, attack) == []
     if vaults[0].mend():
-        _see_changes(client())
+        see_changes(client())
 
 
-def _see_changes(session: RawClient) -> None:
+def see_changes(session: RawClient) -> None:
     """A session that makes a table of its own has the gateway read the catalog again."""
     session.query("CREATE TEMP TABLE look ()")
     session.query("SELECT FROM vault.wards")

@@ -2,8 +2,12 @@ from typing import Any
 
 import pytest
 
+from proxy.policy.masks import Mask
 from proxy.session.gate import names_matter, reading_matters
-from tests.proxy.session.example import MASKED, bundle
+from proxy.sql.facts import MaskPlan
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse
+from tests.proxy.session.example import MASKED, bundle, one
+from tests.proxy.session.playbook import Playbook
 
 RULE = {"name": "r", "then": "deny", "workflow": None, "message": None, "shadow": False}
 
@@ -39,3 +43,11 @@ def test_the_text_matters_as_soon_as_anything_could_be_refused() -> None:
     ):  # fmt: skip
         compiled: Any = bundle(**policy)
         assert reading_matters(compiled, compiled.connection("crm")) is expected, policy
+
+
+@pytest.mark.parametrize(("value", "stops"), [(b"***", True), (b"123-45-6789", False), (None, False)])
+def test_a_parameter_that_is_what_a_mask_shows(value: bytes | None, stops: bool) -> None:
+    plan = MaskPlan(sanitise_errors=True, written=((2, Mask("redact")),))
+    book = Playbook(bundle(**MASKED), {"q": one("update", plan, writes=frozenset({"crm.customers"}))}).sign_in()
+    words = book.client(Parse(b"", b"q"), Bind(b"", b"", (), (b"***", value)), Execute(b""), SYNC_MESSAGE)
+    assert ("record statement.intended deny" in words) is stops

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from proxy.sql.facts import Analysis
+import pytest
+
+from proxy.sql.facts import Analysis, MaskPlan
 from proxy.wire.backend import CommandComplete
-from proxy.wire.frontend import SYNC_MESSAGE, Parse, Query
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Parse, Query
 from tests.proxy.session.example import HELD, MASKED, bundle, one
 from tests.proxy.session.playbook import IDLE, Playbook
 
@@ -67,3 +69,31 @@ def test_sql_execute_cannot_run_what_needs_approval() -> None:
     book.server(PARSED, IDLE)
     assert "client ErrorResponse TG003" in book.client(Query(b"execute s"))
     assert b"execute s" not in book.sent()
+
+
+SECRET = {"secret": one("select", MaskPlan("result", masked=("crm.customers.ssn",)), **READS)}
+
+
+@pytest.mark.parametrize(("action", "stops"), [("create", True), ("explain", True), ("prepare", False)])
+def test_sql_that_keeps_what_a_parsed_statement_yields(action: str, stops: bool) -> None:
+    book = masked({**SECRET, "sql": one(action, runs_prepared=True)})
+    book.client(Parse(b"s", b"secret"), SYNC_MESSAGE)
+    book.server(PARSED, IDLE)
+    assert refused(book, Query(b"sql")) is stops
+
+
+@pytest.mark.parametrize(
+    ("text", "facts", "stops"),
+    [
+        ("do fetch", {"action": "do"}, True),
+        ("do something", {"action": "do"}, False),
+        ("update", {"action": "update", "writes": frozenset({"crm.orders"})}, False),
+        ("select f() -- fetch", {"action": "select", "functions": frozenset({"crm.f"})}, True),
+        ("select lower() -- fetch", {"action": "select", "functions": frozenset({"pg_catalog.lower"})}, False),
+    ],
+)
+def test_code_while_a_masked_portal_is_open(text: str, facts: dict[str, Any], stops: bool) -> None:
+    book = masked({**SECRET, text: one(**facts)})
+    book.client(Parse(b"", b"secret"), Bind(b"p", b""), SYNC_MESSAGE)
+    book.server(PARSED, BOUND, b"Z\0\0\0\x05T")
+    assert ("record statement.intended deny" in book.client(Query(text.encode()))) is stops

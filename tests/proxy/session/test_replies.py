@@ -154,6 +154,13 @@ def test_a_large_row_is_not_passed_on_in_pieces_where_detectors_look_at_it() -> 
     assert book.server(row[4000:]) == ["client DataRow"]
     assert b"ann@" not in book.sent(fx.SendToClient)
 
+def test_system_columns_belong_to_their_table() -> None:
+    book = Playbook(bundle(**MASKED), {"q": one("select", reads=frozenset({"crm.customers"}))}).sign_in()
+    book.client(Query(b"q"))
+    columns = RowDescription((ResultColumn(b"ctid", CUSTOMERS, -1, 27, -1, -1, 0),))
+    assert "Close" not in book.server(columns, DataRow((b"(0,1)",)), CommandComplete("SELECT 1"), IDLE)
+    assert DataRow((b"(0,1)",)).encode() in book.sent(fx.SendToClient)
+
 
 def test_masked_cells_where_nobody_described_the_portal() -> None:
     plan = MaskPlan("result", masked=("crm.customers.ssn",))

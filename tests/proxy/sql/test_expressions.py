@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.sql.expressions import constant, parameter
 from proxy.sql.parser import parse
 from proxy.sql.walk import Reader
 from tests.proxy.sql.example import PATH, catalog
@@ -25,6 +26,7 @@ from tests.proxy.sql.example import PATH, catalog
         ("count(*) FILTER (WHERE upper(title) > '')", {"pg_catalog.count", "pg_catalog.upper"}),
         ("sum(id) OVER (PARTITION BY upper(title))", {"pg_catalog.sum", "pg_catalog.upper"}),
         ("XMLELEMENT(name x, upper(title))", {"pg_catalog.upper"}),
+        ("'a'::tsquery OPERATOR(shop.!?) 'SELECT 1'", {"pg_catalog.ts_rewrite"}),
         ("1 + 1", set()),
     ],
 )
@@ -34,3 +36,13 @@ def test_calls(expression: str, functions: set[str]) -> None:
     reader.query(statement.node, None)
     assert reader.problem == ""
     assert {verdict.name for verdict in reader.calls} == functions
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "number"),
+    [("'a'", "a", 0), ("'a'::text::varchar(3)", "a", 0), ("1", None, 0), ("$2", None, 2), ("$3::text", None, 3), ("'a' || 'b'", None, 0)],
+)
+def test_constants_and_parameters(expression: str, text: str | None, number: int) -> None:
+    (statement,) = parse(f"SELECT {expression}")
+    value = statement.node["targetList"][0]["ResTarget"]["val"]
+    assert (constant(value), parameter(value)) == (text, number)

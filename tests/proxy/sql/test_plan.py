@@ -100,6 +100,29 @@ def test_errors_that_could_quote_a_value_are_sanitised(sql: str, sanitised: bool
     assert analysed(sql).plan.sanitise_errors is sanitised
 
 
+def test_parameters_that_become_masked_values_are_named() -> None:
+    plan = analysed("INSERT INTO crm.customers (id, name, email, ssn) VALUES ($1, $2, $3::text, $4), (2, 'x', 'y', $5)").plan
+    assert [(number, mask.method) for number, mask in plan.written] == [(3, "email"), (4, "redact"), (5, "redact")]
+    plan = analysed("UPDATE crm.customers SET city = $1, (name, ssn) = ROW($2, $3) WHERE id = $4").plan
+    assert [(number, mask.method) for number, mask in plan.written] == [(3, "redact")]
+    merge = "MERGE INTO shop.unknown u USING crm.customers c ON u.id = c.id WHEN NOT MATCHED THEN INSERT VALUES (c.ssn)"
+    assert analysed(merge).plan.kind == "scan"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE crm.customers SET ssn = '123' WHERE id = 1",
+        "UPDATE crm.customers SET city = '***' WHERE id = 1",
+        "INSERT INTO shop.notes VALUES (1, '***')",
+        "INSERT INTO shop.notes SELECT id, ssn FROM crm.customers",
+        "UPDATE crm.customers SET ssn = NULL",
+    ],
+)
+def test_other_values_may_be_written(sql: str) -> None:
+    assert analysed(sql).plan.kind != "refuse"
+
+
 def test_masked_names_every_column_that_is_touched() -> None:
     assert analysed("SELECT upper(ssn), email FROM crm.customers").plan.masked == ("crm.customers.email", "crm.customers.ssn")
     assert analysed("SELECT 1 FROM shop.items; SELECT card FROM crm.orders").plan.masked == ("crm.orders.card",)
