@@ -130,6 +130,11 @@ class ResumeClient:
 
 
 @dataclass(frozen=True, slots=True)
+class YieldTurn:
+    """Deliver ``Turn`` when others had theirs: the client has sent more than is handled at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Deliver ``Tick`` at this time (seconds, same clock as ``receive``'s ``now``); replaces an earlier one."""
 
@@ -162,5 +167,5 @@ class Close:
 Effect = (
     SendToClient | SendToServer | StartClientTls | CheckToken | OpenServer | Analyse | RefreshCatalog | Record
     | RequestApproval | WithdrawApproval | CancelServer | RegisterCancelKey | RouteCancel | PauseClient | ResumeClient | WakeAt | Delay
-    | Log | Close
+    | YieldTurn | Log | Close
 )

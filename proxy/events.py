@@ -134,11 +134,16 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Others had their turn, as :class:`proxy.effects.YieldTurn` asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """The worker is shutting down: finish the statement under way, then end the session."""
 
 
 Event = (
     ClientData | ClientTlsStarted | ClientFinished | ClientGone | TokenChecked | ServerOpened | ServerFailed | ServerData | ServerGone
-    | Analysed | CatalogRefreshed | RecordFailed | ApprovalAnswered | CancelRequested | Tick | Drain
+    | Analysed | CatalogRefreshed | RecordFailed | ApprovalAnswered | CancelRequested | Tick | Turn | Drain
 )

@@ -80,6 +80,7 @@ class Conversation(asyncio.Protocol):
         self._waiting: Waiting | None = None
         self._cancel_key: tuple[int, bytes] | None = None
         self._cancelling: asyncio.Future[None] | None = None  # a cancel of this session, on its way to the target
+        self._unheard: deque[asyncio.Future[None]] = deque()  # cancels among the events that wait
         self._routing: asyncio.Future[None] | None = None  # … of another one, which is all that this connection is for
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -177,7 +178,10 @@ class Conversation(asyncio.Protocol):
         self._busy = True
         try:
             while self._events and self._unwritten is None and not self._ended:
-                self._perform(self._session.receive(self._events.popleft(), time.time()))
+                event = self._events.popleft()
+                self._perform(self._session.receive(event, time.time()))
+                if self._unheard and isinstance(event, events.CancelRequested):
+                    self._heard()
         except Exception as error:
             self._fail(error)
         finally:
@@ -351,13 +355,19 @@ class Conversation(asyncio.Protocol):
         self._services.approvals.withdraw(waiting, effect.request_id, effect.reason)
 
     def _cancel_requested(self) -> asyncio.Future[None]:
-        """Tell the session; done once the target has taken the cancel, or at once where there is nothing to cancel."""
-        self._cancelling = None
+        """Tell the session, behind what waits for records; done once the target has taken it, or there is nothing to cancel."""
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unheard.append(taken)
         self.deliver(events.CancelRequested())
-        if self._cancelling is None:
-            self._cancelling = asyncio.get_running_loop().create_future()
-            self._cancelling.set_result(None)
-        return self._cancelling
+        return taken
+
+    def _heard(self) -> None:
+        """The session knows of its oldest cancel: what it then did about it is what is waited for."""
+        taken, cancelling = self._unheard.popleft(), self._cancelling
+        if cancelling is None or cancelling.done():
+            taken.set_result(None)
+        else:
+            cancelling.add_done_callback(lambda _: taken.set_result(None))
 
     def _cancel_server(self, effect: effects.CancelServer) -> None:
         self._cancelling = self._start(self._cancel(effect), "cancel")
@@ -385,6 +395,14 @@ class Conversation(asyncio.Protocol):
 
     def _resume_client(self, effect: effects.ResumeClient) -> None:
         self._from_client.release("core")
+
+    def _yield_turn(self, effect: effects.YieldTurn) -> None:
+        self._from_client.hold("core's turn")
+        asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._from_client.release("core's turn")
+        self.deliver(events.Turn())
 
     def _wake_at(self, effect: effects.WakeAt) -> None:
         self._stop_timer("_timer")
@@ -441,6 +459,8 @@ class Conversation(asyncio.Protocol):
             self._services.cancels.forget(self._cancel_key)
         if self._waiting is not None:
             self._services.approvals.abandon(self._waiting)
+        while self._unheard:
+            self._heard()
 
     def _finish(self) -> None:
         self._services.open.discard(self)
@@ -464,6 +484,7 @@ _PERFORM: dict[type, Callable[[Conversation, Any], None]] = {
     effects.PauseClient: Conversation._pause_client,
     effects.ResumeClient: Conversation._resume_client,
     effects.WakeAt: Conversation._wake_at,
+    effects.YieldTurn: Conversation._yield_turn,
     effects.Log: Conversation._log,
     effects.Close: Conversation._close,
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy import errors
-from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient
+from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
 from proxy.session import records, standing
@@ -84,6 +84,7 @@ class Relay:
         self.waiting: Waiting | None = None
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
+        self.yielded = False  # others have their turn before the client's next message is looked at
         self.draining = False
         self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
@@ -111,6 +112,10 @@ class Relay:
             self.waiting = None
         else:
             self.waiting.abandoned = True
+
+    def yield_turn(self) -> None:
+        self.yielded = True
+        self.outbox.add(YieldTurn())
 
     def check_backlog(self) -> None:
         """Push back on a client that sends while an answer is awaited."""

@@ -25,6 +25,7 @@ from proxy.wire.frontend import Bind, Close, Describe, Execute, FunctionCall, Pa
 
 Handler = tuple[Callable[[bytes], Any], Callable[[Relay, Any], None]]  # what reads a message's body, and what is done about it
 
+_TURN = 250  # messages of one client, after which others have their turn
 _NEVER_SKIPPED = (frontend.SYNC, frontend.TERMINATE)
 _UNREAD_LIMIT = 256 << 20  # bytes of a text that nobody reads: where every statement is allowed
 
@@ -32,7 +33,11 @@ _UNREAD_LIMIT = 256 << 20  # bytes of a text that nobody reads: where every stat
 def pump(relay: Relay) -> None:
     """Handle the client's messages until there is none left, or something must be waited for."""
     reader = relay.state.reader
-    while relay.waiting is None:
+    if relay.yielded:
+        return
+    for _ in range(_TURN):
+        if relay.waiting is not None:
+            break
         kind = reader.next()
         if kind == framing.INCOMPLETE:
             if not _begin(relay, reader):
@@ -60,6 +65,8 @@ def pump(relay: Relay) -> None:
             relay.refuse(Refusal("08P01", str(error)), simple=kind in (frontend.QUERY, frontend.FUNCTION_CALL))
         else:
             handle(relay, message)
+    else:
+        relay.yield_turn()
     relay.holder.check_queue(relay)
 
 

@@ -130,6 +130,10 @@ class Session:
         if self._relay is not None:
             self._relay.holder.answered(self._relay, event)
 
+    def _turn(self, event: events.Turn) -> None:
+        if self._relay is not None:
+            self._relay.yielded = False
+
     def _tick(self, event: events.Tick) -> None:
         if self._relay is not None:
             self._relay.holder.tick(self._relay)
@@ -234,6 +238,7 @@ _HANDLERS: Mapping[type, Callable[[Session, Any], None]] = {
     events.CatalogRefreshed: Session._catalog_refreshed,
     events.ApprovalAnswered: Session._approval_answered,
     events.Tick: Session._tick,
+    events.Turn: Session._turn,
     events.CancelRequested: Session._cancel_requested,
     events.ClientTlsStarted: Session._tls_started,
     events.TokenChecked: Session._token_checked,

@@ -2,6 +2,7 @@
 
 _ROLE = "signs in as a role that the test has just created: the gateway's clients are its subjects, whatever roles the target has"
 _TOLD = "leaves before it has begun: a server closes in silence, the gateway says why, which the test may still be there to hear"
+_REPLICATION = "opens a replication connection: the gateway refuses those, for what flows there is no statement's result"
 
 EXPECTED: dict[str, dict[str, str]] = {
     "pg8000": {
@@ -11,4 +12,9 @@ EXPECTED: dict[str, dict[str, str]] = {
     },
     "node_postgres": {"* client/quick-disconnect": _TOLD},
     "psycopg3": {"tests.pq.test_pgconn.test_change_password": _ROLE},  # which is in later versions only
+    "pgjdbc": {
+        "org.postgresql.jdbc.ScramTest.testPasswordWithSpace*": _ROLE,
+        "org.postgresql.test.plugin.AuthenticationPluginTest.testAuthPluginSASL": _ROLE,
+        "org.postgresql.replication.*": _REPLICATION,
+    },
 }

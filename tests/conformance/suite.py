@@ -77,6 +77,11 @@ def pytest_outcomes(
     code = logged(command, directory / "pytest.log", environment, directory=tests)
     if not report.exists():
         raise SuiteError(f"pytest ended with {code} and no report; see {directory / 'pytest.log'}")
+    return reported(report)
+
+
+def reported(report: Path) -> Outcomes:
+    """What a report in JUnit's form says of each test."""
     outcomes: Outcomes = {}
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         name = f"{case.get('classname')}.{case.get('name')}"

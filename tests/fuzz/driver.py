@@ -167,6 +167,8 @@ class Driver:
             self._due.append(ev.Analysed(found))
         elif isinstance(effect, fx.RefreshCatalog):
             self._due.append(ev.CatalogRefreshed())
+        elif isinstance(effect, fx.YieldTurn):
+            self._due.append(ev.Turn())
         elif isinstance(effect, fx.RequestApproval):
             self.requests.append(f"request-{len(self.requests)}")
 

@@ -208,6 +208,44 @@ def test_events_wait_while_a_record_is_being_written(tmp_path: Path, monkeypatch
     conversing(tmp_path, monkeypatch, script, work)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_cancel_behind_a_record_is_done_when_the_target_has_taken_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    # The CancelRequest's connection was closed as soon as the cancel waited for a record: it then hit the client's next statement.
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        match event:
+            case events.ClientData(data=b"connect"):
+                return [effects.RegisterCancelKey(1, b"key"), SendToClient(b".")]
+            case events.ClientData():
+                return [CLOSED, Close("end")] if ends else [CLOSED]
+            case events.CancelRequested():
+                return [effects.CancelServer(2, b"its own")]
+        return []
+
+    async def work(world: World) -> None:
+        sent, taken = asyncio.Event(), asyncio.Event()
+
+        async def cancel(conversation: Conversation, effect: effects.CancelServer) -> None:
+            sent.set()
+            await taken.wait()
+
+        monkeypatch.setattr(Conversation, "_cancel", cancel)
+        reader, writer = await dial(world)
+        writer.write(b"connect")
+        assert await reader.readexactly(1) == b"."
+        (conversation,) = world.services.open
+        conversation.deliver(events.ClientData(b"statement"))
+        waiting = world.services.cancels.deliver((1, b"key"))
+        assert waiting is not None
+        if not ends:
+            await sent.wait()
+            assert not waiting.done()
+            taken.set()
+        await waiting
+        writer.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
 def test_an_exception_ends_this_session_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def script(event: events.Event) -> Sequence[effects.Effect]:
         if text(event) == b"boom":

@@ -12,6 +12,7 @@ from tests.conformance.suites import (
     pg8000,
     pg_regress,
     pgbench,
+    pgjdbc,
     pgx,
     psycopg2,
     psycopg3,
@@ -32,5 +33,6 @@ ALL: tuple[Suite, ...] = (
     node_postgres.NodePostgres(),
     dbd_pg.DbdPg(),
     libpqxx.Libpqxx(),
+    pgjdbc.Pgjdbc(),
     pg_regress.PgRegress(),
 )

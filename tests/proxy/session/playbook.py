@@ -34,7 +34,7 @@ class Playbook:
         self.analyses = dict(analyses or {})
         self.now = NOW
         self.effects: list[fx.Effect] = []
-        self.answer_analyses = self.answer_probes = True
+        self.answer_analyses = self.answer_probes = self.answer_turns = True
         self._counter = 0
         arguments = {"client": "10.1.2.3:5555", "tls_available": False, "is_loopback": False} | session
         self.session = Session(self.environment, entropy=self._entropy, **arguments)
@@ -56,6 +56,8 @@ class Playbook:
                 words += self.give(ev.Analysed(analysis))
             elif isinstance(effect, fx.RefreshCatalog) and self.answer_analyses:
                 words += self.give(ev.CatalogRefreshed())
+            elif isinstance(effect, fx.YieldTurn) and self.answer_turns:
+                words += self.give(ev.Turn())
             elif probe and self.answer_probes:
                 words += self.server(*PROBE_ANSWER)
             else:

@@ -1,5 +1,6 @@
 """What the client says in the extended protocol."""
 
+from proxy import events as ev
 from proxy.effects import SendToClient
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import CommandComplete, DataRow
@@ -168,3 +169,19 @@ def test_a_malformed_message_is_answered_in_the_servers_words_and_the_session_go
         assert [word for word in words if word.startswith("client")] == ["client ErrorResponse 08P01", "client ReadyForQuery I"]
         assert said in book.sent(SendToClient)
         assert book.client(Query(b"a"))[-1] == "server Query"
+
+
+def test_a_client_that_sends_much_at_once_yields_its_turn() -> None:
+    book = Playbook().sign_in()
+    book.client(Query(b"select 1"))  # analysed
+    book.server(CommandComplete("SELECT 1"), IDLE)
+    book.answer_turns = False
+    words = book.client(*[Query(b"select 1")] * 600)
+    assert words.count("server Query") == 250
+    assert words[-1] == "YieldTurn"
+    assert book.server(CommandComplete("SELECT 1"), IDLE)[-1] == "client ReadyForQuery I"
+    assert book.client(Query(b"select 2")) == [], "until others had theirs"
+    assert book.give(ev.Turn()).count("server Query") == 250
+    book.answer_turns = True
+    assert book.give(ev.Turn()).count("server Query") == 101
+    assert [record["sql"] for record in book.records("statement.intended")] == ["select 1"] * 601 + ["select 2"]
