@@ -59,7 +59,7 @@ class Vault:
         self._connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def vaults(target15: Target) -> Iterator[tuple[Vault, Vault]]:
     """Behind the gateway, and open to everybody."""
     target15.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
@@ -72,7 +72,7 @@ def vaults(target15: Target) -> Iterator[tuple[Vault, Vault]]:
         vault.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
     """One process: a session that makes a table has the gateway read the catalog for all others."""
     plane = ControlPlane()
