@@ -543,3 +543,54 @@ SET backslash_quote = on ;; SET escape_string_warning = off ;; SELECT E'\'', sec
 SET transform_null_equals = on ;; SELECT secret || '' FROM vault.people WHERE secret = NULL OR true
 SET IntervalStyle = iso_8601 ;; SET extra_float_digits = 3 ;; SELECT cost, spell FROM vault.kinds
 SET session_replication_role = replica ;; SET ROLE NONE ;; RESET SESSION AUTHORIZATION ;; SELECT secret || '' FROM vault.people
+
+-- what lies behind copies, operators and functions; several statements in one message
+SELECT string_agg(p.phone || o.phone, '-') FROM vault.people p JOIN open.orders o USING (phone)
+SELECT 'q0z' || n FROM open.guesses, open.orders o WHERE o.phone = '+49 q0z' || n || ' 1'
+UPDATE open.orders SET item = about ;; SELECT item FROM open.orders
+UPDATE open.orders SET person = person RETURNING *
+COPY (SELECT found FROM open.cached) TO STDOUT
+CREATE TABLE open.clone AS SELECT * FROM open.orders ;; SELECT about, phone, whose FROM open.clone
+CREATE VIEW open.vo AS SELECT about AS a FROM open.orders ;; SELECT a FROM open.vo
+CREATE FUNCTION open.h1() RETURNS text LANGUAGE sql AS 'SELECT about FROM open.orders LIMIT 1' ;; SELECT open.h1()
+DO $$ DECLARE s text; BEGIN INSERT INTO open.orders (id, person) VALUES (61, 2) RETURNING about INTO s; RAISE NOTICE '%', s; INSERT INTO open.guesses VALUES (1, s); END $$ ;; SELECT s FROM open.guesses
+CREATE RULE r AS ON INSERT TO open.notes DO ALSO SELECT about FROM open.orders ;; INSERT INTO open.notes VALUES (1)
+DELETE FROM open.orders WHERE about LIKE '%q0z_-secret-1' RETURNING 'q0' || 'z1'
+DELETE FROM vault.diary RETURNING line
+INSERT INTO vault.diary (line) SELECT secret FROM vault.base RETURNING line
+MERGE INTO vault.diary d USING vault.diary_copy c ON d.id = c.id WHEN MATCHED THEN UPDATE SET line = c.line || 'x' ;; SELECT upper(line) FROM vault.diary
+CREATE OPERATOR open.@#@ (FUNCTION = pg_notify, LEFTARG = text, RIGHTARG = text) ;; LISTEN ch ;; SELECT 'ch' OPERATOR(open.@#@) secret FROM vault.people
+CREATE OPERATOR open.@## (FUNCTION = textcat, LEFTARG = text, RIGHTARG = text) ;; SELECT secret OPERATOR(open.@##) '' FROM vault.people
+DO $$ BEGIN CREATE OPERATOR open.#@# (FUNCTION = vault.secret_of, RIGHTARG = int); END $$ ;; SELECT OPERATOR(open.#@#) 1
+CREATE SCHEMA gone CREATE VIEW v AS SELECT secret FROM vault.people CREATE TABLE t (id int) ;; SELECT secret FROM gone.v
+CREATE TEXT SEARCH CONFIGURATION open.c (COPY = simple) ;; SELECT to_tsvector('open.c', secret) FROM vault.people
+CREATE TYPE open.r AS RANGE (SUBTYPE = text) ;; SELECT open.r(secret, NULL) FROM vault.people
+CREATE STATISTICS open.st ON (upper(secret)), id FROM vault.people ;; ANALYZE vault.people ;; SELECT s.histogram_bounds::text, most_common_vals::text FROM pg_stats_ext_exprs s
+SELECT query || '' FROM pg_stat_activity WHERE query LIKE '%q0' || 'z1%' OR 'q0' || 'z1' = (SELECT left(secret, 4) FROM vault.people LIMIT 1) LIMIT 1 ;; SELECT secret || '' FROM vault.people
+PREPARE q AS SELECT s FROM open.guesses WHERE n = $1 ;; EXECUTE q ((SELECT 1)) ;; EXECUTE q (vault.whisper(1))
+PREPARE q (text) AS SELECT $1 ;; EXECUTE q (vault.secret_of(1))
+SELECT vault.secret_of(id) FROM vault.people WHERE vault.secret_of(id) LIKE 'q0z%'
+SELECT f.* FROM vault.wards, LATERAL vault.secret_of(1) f
+SELECT * FROM ROWS FROM (vault.secret_of(1), vault.atomic_of(2)) AS t (a, b)
+SELECT coalesce(NULL, vault.secret_of(1)), CASE WHEN true THEN vault.atomic_of(1) END, ARRAY[vault.secret_of(1)]
+VALUES (vault.secret_of(1)), (vault.atomic_of(n => 2))
+SELECT 1 ORDER BY (SELECT vault.whisper(1))
+SELECT 1 LIMIT vault.whisper(2)
+SELECT w.* FROM vault.wards w WHERE vault.hint(w) LIKE 'q0z%' UNION ALL SELECT vault.hint(w) FROM vault.wards w
+SELECT row_to_json(r) FROM (SELECT (vault.all_of()).*) r
+SELECT a.secret FROM vault.all_of() WITH ORDINALITY a
+TRUNCATE vault.log ;; UPDATE vault.people SET name = name WHERE id = 1 ;; SELECT what FROM vault.log
+UPDATE ONLY vault.base SET id = id RETURNING secret, *
+UPDATE vault.base AS b SET id = 7 FROM vault.heir h WHERE h.id = 2 RETURNING h.secret, b.secret
+UPDATE vault.people SET secret = secret || '' WHERE id = 1 RETURNING 'q0' || 'z1'
+UPDATE vault.people SET name = DEFAULT
+INSERT INTO vault.events SELECT * FROM vault.events RETURNING secret
+INSERT INTO vault.events_old VALUES (9, '2024-01-01', (SELECT max(secret) FROM vault.heir))
+VACUUM FULL vault.people ;; SELECT secret || '' FROM vault.people
+REINDEX TABLE vault.people ;; SELECT phone || '' FROM vault.people
+SELECT secret || '' FROM vault.people FOR NO KEY UPDATE ;; SELECT secret || '' FROM vault.people FOR SHARE NOWAIT
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY ;; SELECT secret || '' FROM vault.people ;; ROLLBACK ;; START TRANSACTION ;; SELECT upper(secret) FROM vault.people ;; COMMIT PREPARED 'x'
+BEGIN ;; SELECT 1/0 ;; SELECT secret || '' FROM vault.people ;; ROLLBACK; SELECT secret || '' FROM vault.people
+SELECT 1; SELECT secret FROM vault.people; SELECT secret || '' FROM vault.people; SELECT 2
+SELECT secret FROM vault.people; UPDATE open.notes SET body = 'x' WHERE id = 1; TABLE vault.base
+SET vault.x = '1'; SELECT max(secret) FROM vault.people; SHOW vault.x

@@ -61,7 +61,7 @@ class Vault:
         self._connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def vaults(target15: Target) -> Iterator[tuple[Vault, Vault]]:
     """Behind the gateway, and open to everybody."""
     target15.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
@@ -95,7 +95,7 @@ def guard(directory: Path, target: Target, broker: str, databases: list[str]) ->
         plane.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def gateway(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tuple[Vault, Vault], broker: str) -> Iterator[Gateway]:
     """One process: a session that makes a table has the gateway read the catalog for all others."""
     with guard(tmp_path_factory.mktemp("leaks"), target15, broker, []) as made:
