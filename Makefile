@@ -10,10 +10,10 @@ TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle conformance requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle bench-analysis conformance regress-analysis requirements clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) $(COMPILED) ## create .venv with all it needs, compiled parts included
 
@@ -68,6 +68,12 @@ fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 e
 
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py
+
+bench-analysis: install ## what analysing a statement costs that was never seen, and looking up one that was
+	@$(BIN)/python tests/bench/analysis.py
+
+regress-analysis: install ## PostgreSQL's regression SQL through the analysis: crashes, and what it refuses too much (TESTS="test_setup select")
+	@$(BIN)/python tests/regress/run.py $(TESTS)
 
 bench-idle: install ## what idle sessions cost one worker process, and an active session among them
 	@$(BIN)/python tests/bench/idle.py

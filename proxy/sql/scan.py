@@ -13,7 +13,19 @@ from typing import Any
 
 from proxy.policy.masks import Mask, sql_expression
 from proxy.sql.catalog import Relation, quote
-from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, same, scan
+from proxy.sql.parser import (
+    Node,
+    Statement,
+    SyntaxFailure,
+    Token,
+    TooMuch,
+    is_tree,
+    parse,
+    parse_rewritten,
+    same,
+    scan,
+    statements_of,
+)  # fmt: skip
 from proxy.sql.scope import Use
 from proxy.sql.walk import Qualified
 
@@ -56,7 +68,7 @@ def splice(sql: str, statements: Sequence[Statement], replacements: Sequence[Rep
         if any(id(use) in replaced for use in reference.uses):
             cutter.shorten(reference)
     text = cutter.apply()
-    _check(text, statements, cutter.instead)
+    _check(text, sql, statements, cutter.instead)
     return text
 
 
@@ -221,16 +233,16 @@ def _tree(select: str) -> dict[str, Any]:
     return {statement.kind: statement.node}
 
 
-def _check(text: str, statements: Sequence[Statement], instead: dict[int, Node]) -> None:
+def _check(text: str, original: str, statements: Sequence[Statement], instead: dict[int, Node]) -> None:
+    expected = [{one.kind: _replaced(one.node, instead)} for one in statements]
     try:
-        after = parse(text)
+        tree = parse_rewritten(text, original)
+        if is_tree(expected, tree):
+            return
+        after = statements_of(tree, len(text))
     except (SyntaxFailure, TooMuch) as error:
         raise CannotSplice("the masked statement would not be valid") from error
-
-    equal = len(after) == len(statements) and all(
-        one.kind == other.kind and same(_replaced(one.node, instead), other.node) for one, other in zip(statements, after, strict=True)
-    )
-    if not equal:
+    if not same(expected, [{one.kind: one.node} for one in after]):
         raise CannotSplice("the masked statement would not mean the same")
 
 
@@ -250,11 +262,16 @@ def _replaced(node: Any, instead: dict[int, Node]) -> Any:
 
 def _replaced_only(node: Node, instead: dict[int, Node]) -> Node:
     """A wrapper ``{type: fields}``: a relation's is replaced with its type."""
-    for key, part in node.items():
-        if key in ("RangeVar", "RangeTableSample") and id(part) in instead:
-            return instead[id(part)]
-        return {key: _replaced(part, instead)}
-    return node
+    ((key, part),) = node.items()
+    if key in _LEAVES:
+        return {key: instead[id(part)]} if id(part) in instead else node
+    if key in ("RangeVar", "RangeTableSample") and id(part) in instead:
+        return instead[id(part)]
+    return {key: _replaced(part, instead)}
+
+
+# Nothing that is replaced stands inside of these.
+_LEAVES = frozenset({"String", "Integer", "A_Const", "ColumnRef"})
 
 
 __all__ = ["CannotSplice", "Replacement", "Token", "splice", "sub_select"]

@@ -51,6 +51,11 @@ class Vault:
             self.build()
         return changed
 
+    def settle(self) -> None:
+        """Clear away what changes that were rolled back have left, so that plans stay the same."""
+        self._connection.execute("VACUUM (ANALYZE) vault.people, vault.base, vault.heir, vault.events, vault.wards, vault.log")
+        self._connection.execute("VACUUM (ANALYZE) open.people, open.notes")
+
     def _state(self) -> object:
         try:
             return self._connection.execute(_STATE).fetchone()

@@ -305,29 +305,33 @@ class _Writer:
             f"VALUES ({', '.join(self.one(CONSTANTS[column.kind]) for column in chosen)})"
         )
         conflict = ""
-        if target in ("open.people", "vault.people") and self.chance(50):
+        if kinds is None and target in ("open.people", "vault.people") and self.chance(50):
             excluded = [Item("excluded", tuple(column._replace(masked=False) for column in columns))]
             conflict = self.one([" ON CONFLICT DO NOTHING", " ON CONFLICT (id) DO NOTHING", " ON CONFLICT (id) DO UPDATE SET name = {}"])
             self.masked = self.masked or (conflict == " ON CONFLICT DO NOTHING" and target == "vault.people")  # a unique index on phone
             conflict = conflict.format(self.value("text", [item, *excluded], 1)) if "{}" in conflict else conflict
-        return f"INSERT INTO {text} ({_names(chosen)}) {body}{conflict}{self._returning([item], kinds)}"
+        # Which of several rows for one key is inserted, is not determined.
+        returning = "" if conflict else self._returning([item], kinds)
+        return f"INSERT INTO {text} ({_names(chosen)}) {body}{conflict}{returning}"
 
     def _update(self, target: str, columns: tuple[Column, ...], kinds: Sequence[str] | None = None) -> str:
         text, item = self._target(target, columns)
         column = self.one([one for one in columns if one.name != "loud"])
         self.masked = self.masked or column.masked
-        source, items = self.source((), 1) if self.chance(40) else ("", [])
+        source, items = self.source((), 1) if kinds is None and self.chance(40) else ("", [])
         seen = [item, *items]
         changed = f"{column.name} = {self.value(column.kind, seen, 1)}"
         where = f" WHERE {self.value('bool', seen)}" if self.chance(80) else ""
-        return f"UPDATE {text} SET {changed}{' FROM ' + source if source else ''}{where}{self._returning(seen, kinds)}"
+        if source:  # by which of several rows that fit it is changed, is not determined
+            return f"UPDATE {text} SET {changed} FROM {source}{where}"
+        return f"UPDATE {text} SET {changed}{where}{self._returning(seen, kinds)}"
 
     def _delete(self, target: str, columns: tuple[Column, ...], kinds: Sequence[str] | None = None) -> str:
         text, item = self._target(target, columns)
         source, items = self.source((), 1) if self.chance(40) else ("", [])
         seen = [item, *items]
         where = f" WHERE {self.value('bool', seen)}" if self.chance(80) else ""
-        return f"DELETE FROM {text}{' USING ' + source if source else ''}{where}{self._returning(seen, kinds)}"
+        return f"DELETE FROM {text}{' USING ' + source if source else ''}{where}{self._returning([item], kinds)}"
 
     def _merge(self, target: str, columns: tuple[Column, ...]) -> str:
         text, item = self._target(target, columns)

@@ -40,6 +40,7 @@ class World:
     """The three ways in, and what was seen on them."""
 
     ports: dict[str, tuple[int, str, str, str]]  # port, user, password, database
+    vaults: tuple[Vault, ...]
     seen: Counter[str] = field(default_factory=Counter)
     sessions: dict[str, RawClient] = field(default_factory=dict)
 
@@ -78,7 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, target15: Target, vaults: tu
                 "guarded": (made.port, "bot", KEY, "crm"), "twin": (made.port, "bot", KEY, "crm/leak_twin"),
                 "bare": (target15.port, ROLE, PASSWORD, "leak_bare"),
             }  # fmt: skip
-            yield (found_world := World(ways))
+            yield (found_world := World(ways, (*vaults, twin)))
             for session in found_world.sessions.values():
                 session.close()
     finally:
@@ -103,11 +104,22 @@ def _comparable(answers: list[bytes], statement: Statement) -> list[bytes]:
             columns = RowDescription.decode(body).columns
             columns = tuple(replace(c, table=0, attribute=0, type_oid=min(c.type_oid, _OF_ITS_OWN)) for c in columns)
             body = RowDescription(columns).encode()
-        elif kind in (b"E", b"N") and statement.guarded:
-            body = ErrorFields.decode(body).sqlstate.encode() if kind == b"E" else b""
+        elif kind == b"E":
+            # An invalid name may stand for anything to the analysis: then the text is another one, with other positions.
+            error = ErrorFields({name: value for name, value in ErrorFields.decode(body).fields.items() if name != "P"})
+            body = error.sqlstate.encode() if statement.guarded else error.encode(b"E")
         if kind != b"N" or not statement.guarded:
             kept.append(kind + body)
-    return kept
+    if statement.text.startswith("EXPLAIN"):
+        return [part for part in kept if part[:1] != b"D"]  # plans follow the number of pages
+    # Nothing that is generated determines the order of all rows.
+    return sorted(part for part in kept if part[:1] in (b"D", b"d")) + [part for part in kept if part[:1] not in (b"D", b"d")]
+
+
+def _order_of_evaluation(one: list[bytes], other: list[bytes]) -> bool:
+    """Whether just one of two answers is an error over a value: which rows an expression is computed for, the plan decides."""
+    first, second = ([error.sqlstate[:2] for error in _errors(answers)] for answers in (one, other))
+    return (first, second) in ((["22"], []), ([], ["22"]))
 
 
 def _check(world: World, statement: Statement) -> None:
@@ -127,11 +139,14 @@ def _check(world: World, statement: Statement) -> None:
     one, other = ([_PSEUDONYM.sub(b"PSEUDONYM", part) for part in _comparable(answers, statement)] for answers in (guarded, twin))
     if not refused:
         assert one == other, "the answer depends on masked values"
+    bare = [] if refused else world.run("bare", statement)
     if statement.masked:
         return
     assert guarded, "the session was closed"
     assert not refused, f"refused although it touches no masked column: {_errors(guarded)[0].fields.get('M')}"
-    bare = world.run("bare", statement)
+    if _order_of_evaluation(guarded, bare):
+        seen["touching none: evaluated in another order"] += 1
+        return
     assert _comparable(guarded, statement) == _comparable(bare, statement), "not what the server answers"
     seen["touching none: as the server answers"] += 1
 
@@ -146,8 +161,11 @@ def test_random_sql_shows_no_secret(world: World, capsys: pytest.CaptureFixture[
         def batch(statement: Statement) -> None:
             _check(world, statement)
 
+        for vault in world.vaults:
+            vault.settle()
         batch()
-    with capsys.disabled():
-        print("", *(f"{count:7}  {what}" for what, count in sorted(world.seen.items())), sep="\n")
+        if begun % 5_000 == 4_750 or begun + BATCH >= STATEMENTS:
+            with capsys.disabled():
+                print("", *(f"{count:7}  {what}" for what, count in sorted(world.seen.items())), sep="\n", flush=True)
     assert world.seen["statements"] >= STATEMENTS * 0.9
     assert world.seen["touching masked columns: answered"] > STATEMENTS * 0.2

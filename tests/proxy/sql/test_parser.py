@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.sql.parser import MAX_BYTES, SyntaxFailure, TooMuch, normalise, parse, plpgsql_tree, same, scan
+from proxy.sql.parser import MAX_BYTES, SyntaxFailure, TooMuch, is_tree, normalise, parse, parse_rewritten, plpgsql_tree, same, scan
 
 
 def test_statements_have_their_bytes() -> None:
@@ -88,3 +88,22 @@ def test_plpgsql_that_cannot_be_read_is_an_error() -> None:
     for text in ("DO $$ BEGIN NONSENSE END $$", "DO $$ \0 $$"):
         with pytest.raises(ValueError):  # noqa: PT011 - which one is the library's affair
             plpgsql_tree(text)
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT a < b, c <> d, '<\\u003c>\"/é\t' FROM t; TABLE x;", "COPY t (a) TO STDOUT"])
+def test_a_tree_is_recognised_as_it_stands(sql: str) -> None:
+    """Were it not, each masked statement would be compared the slow way."""
+    statements = [{one.kind: one.node} for one in parse(sql)]
+    assert is_tree(statements, parse_rewritten(sql, sql))
+    assert is_tree(statements, parse_rewritten(f"/* */  {sql}", sql))
+
+
+@pytest.mark.parametrize("other", ["SELECT '<' FROM t", "SELECT '\\u003c' FROM t", "SELECT '\\<' FROM t; SELECT 1", "SELECT '\\<' FROM u"])
+def test_another_tree_is_not(other: str) -> None:
+    assert not is_tree([{one.kind: one.node} for one in parse("SELECT '\\<' FROM t")], parse_rewritten(other, other))
+
+
+def test_a_rewritten_text_of_a_long_one_is_measured() -> None:
+    deep = f"SELECT {'(' * 5_000}1{')' * 5_000}"
+    with pytest.raises(TooMuch):
+        parse_rewritten(deep, deep)

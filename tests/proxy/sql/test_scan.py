@@ -40,9 +40,9 @@ def test_a_changed_tree_is_not_sent() -> None:
     sql = "SELECT card FROM crm.orders"
     statements = parse(sql)
     with pytest.raises(CannotSplice, match="would not mean the same"):
-        scan._check("SELECT remark FROM crm.orders", statements, {})
+        scan._check("SELECT remark FROM crm.orders", sql, statements, {})
     with pytest.raises(CannotSplice, match="would not be valid"):
-        scan._check("SELECT FROM FROM", statements, {})
+        scan._check("SELECT FROM FROM", sql, statements, {})
 
 
 def test_sub_selects_spell_every_name_in_full() -> None:

@@ -1,0 +1,1 @@
+"""PostgreSQL's regression SQL through the analysis: `run.py` is `make regress-analysis`."""
