@@ -156,7 +156,7 @@ ALTER TABLE vault.people RENAME TO folk ;; SELECT secret FROM vault.folk
 CREATE SCHEMA gone ;; ALTER TABLE vault.people SET SCHEMA gone ;; SELECT secret FROM gone.people
 ALTER SCHEMA vault RENAME TO safe ;; SELECT secret FROM safe.people
 ALTER TABLE vault.events DETACH PARTITION vault.events_new ;; SELECT secret FROM vault.events_new
-ALTER TABLE vault.base ALTER COLUMN secret TYPE int USING secret::int
+ALTER TABLE vault.events ALTER COLUMN secret TYPE int USING secret::int
 ALTER TABLE vault.people ADD CHECK (secret NOT LIKE 'q0z%') NOT VALID ;; UPDATE vault.people SET name = name
 ALTER TABLE vault.people ALTER COLUMN name SET DEFAULT NULL ;; INSERT INTO vault.people (id, secret) SELECT 99, secret FROM vault.people
 CREATE UNIQUE INDEX ON vault.people ((substr(secret, 1, 4)))
@@ -394,10 +394,10 @@ SELECT lower(p.loud), initcap(p.loud) FROM vault.people p
 ! SELECT JSON_OBJECT('s': secret), JSON_ARRAY(secret), JSON_OBJECTAGG(id: secret), JSON_ARRAYAGG(secret) FROM vault.people GROUP BY secret
 ! SELECT JSON_VALUE(note, '$.plan[0]'), JSON_QUERY(note, '$.plan'), JSON_EXISTS(note, '$.plan'), JSON_SERIALIZE(note), JSON_SCALAR(secret) FROM vault.people
 ! SELECT t.* FROM vault.people, JSON_TABLE(note, '$.plan[*]' COLUMNS (s text PATH '$')) t
-! SELECT any_value(secret), secret IS JSON, range_agg(id), array_sample(tags, 1), pg_input_error_info(secret, 'int') FROM vault.people GROUP BY secret, tags
+! SELECT any_value(secret), secret IS JSON, array_sample(tags, 1), pg_input_error_info(secret, 'int') FROM vault.people GROUP BY secret, tags
 ! MERGE INTO open.notes n USING vault.people p ON n.id = p.id WHEN MATCHED THEN UPDATE SET body = p.secret RETURNING merge_action(), p.secret, n.body
 ! MERGE INTO vault.people p USING open.notes n ON n.id = p.id WHEN NOT MATCHED BY SOURCE THEN UPDATE SET name = name WHEN MATCHED THEN UPDATE SET name = p.name RETURNING p.secret || '', p.*
-! UPDATE vault.people SET name = name RETURNING old.secret, new.secret || '', WITH (OLD AS o) o.secret
+! UPDATE vault.people SET name = name RETURNING old.secret, new.secret || ''
 ! UPDATE vault.people SET name = name RETURNING WITH (OLD AS o, NEW AS n) o.secret || n.secret, o, n.*
 ! DELETE FROM vault.base RETURNING old.*, old
 ! COPY vault.people FROM STDIN (ON_ERROR ignore, LOG_VERBOSITY verbose)
