@@ -7,6 +7,7 @@ shrinks what fails to the shortest statement that does.
 """
 
 import faulthandler
+import functools
 import os
 import re
 from collections import Counter
@@ -29,7 +30,8 @@ STATEMENTS = int(os.environ.get("TIDEGATE_STATEMENTS", "300"))
 BASE = int(os.environ.get("TIDEGATE_SEED", "0"))
 BATCH = 250
 # The twin's secrets: as long, and equal behind the masks.
-TWIN = SCHEMA.replace("q0z1", "k7w2").replace("1871-03-07", "1871-10-23").replace("71307.31", "70904.58")
+_OTHERS = {"q0z1": "k7w2", "1871-03-07": "1871-10-23", "1871-03-09": "1871-10-25", "71307.31": "70904.58", "7130731": "7090458"}
+TWIN = functools.reduce(lambda text, pair: text.replace(*pair), _OTHERS.items(), SCHEMA)
 _PSEUDONYM = re.compile(rb"\b[A-Z2-7]{24}\b")
 _NAME = re.compile(r"\b(?:vault|open)\.\w+(?:\.\w+)?")
 _OF_ITS_OWN = 16_384  # the first oid that differs between databases
