@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.sql.bodies import Outcome, follow, follow_block
-from proxy.sql.catalog import Catalog
+from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
@@ -21,7 +21,7 @@ from proxy.sql.scan import CannotSplice, splice
 from proxy.sql.statements import read_statement
 from proxy.sql.walk import Qualified, Reader
 
-_INLINED = 4  # how deep functions that call one another are replaced
+_INLINED = 8  # how deep views and functions that use one another are replaced
 
 
 def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
@@ -42,7 +42,7 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
 
 
 def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
-    """A refused text once more, with the SQL functions that read masked columns replaced by their queries."""
+    """A refused text once more, with views and SQL functions that read masked columns replaced by their queries."""
     request, statements, masks = text.request, text.statements, text.masks
     if text.catalog is None or len(statements) > 1:
         return analysis
@@ -50,9 +50,12 @@ def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
     def concerns(outcome: Outcome) -> bool:
         return any(masks.masked(reference.sources) for _, body in outcome.bodies for reference in body.references)
 
+    def hides(view: Relation) -> bool:
+        return bool(masks.of(view).refuse)
+
     for _ in range(_INLINED):
         try:
-            sql = inline(request.sql, statements, text.catalog, request.search_path, request.trusted_functions, concerns)
+            sql = inline(request.sql, statements, text.catalog, request.search_path, request.trusted_functions, concerns, hides)
             statements = parse(sql) if sql is not None else ()
         except (SyntaxFailure, TooMuch):
             return analysis

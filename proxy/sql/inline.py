@@ -1,8 +1,9 @@
-"""Calls of SQL functions that read masked columns, replaced by the query that the function is.
+"""Views and SQL functions that read masked columns, replaced by the query that they are.
 
-PostgreSQL itself inlines such functions, with the same meaning. What a call shows is then masked like any other query:
-the new text is analysed from the start, so that nothing that is done here has to be trusted. A function that is more than
-one query, that runs with other rights or settings, or whose call has clauses of its own stays as it is.
+PostgreSQL itself does so, with the same meaning but for the rights: the query now needs those of the session's role. What
+it shows is masked like any other query: the new text is analysed from the start, so that nothing that is done here has to
+be trusted. A function that is more than one query, that runs with other rights or settings, or whose call has clauses of
+its own stays as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from proxy.sql.bodies import Outcome, follow_function
-from proxy.sql.catalog import Catalog, Function, quote
+from proxy.sql.catalog import Catalog, Function, Relation, quote
 from proxy.sql.functions import judge
 from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, scan
 from proxy.sql.statements import read_statement
@@ -24,12 +25,15 @@ _PLAIN_CALL = frozenset({"funcname", "args", "funcformat", "location"})
 
 def inline(
     sql: str, statements: Sequence[Statement], catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str],
-    concerns: Callable[[Outcome], bool],
+    concerns: Callable[[Outcome], bool], hides: Callable[[Relation], bool] = lambda view: False,
 ) -> str | None:
-    """The text with calls replaced, of the functions whose effects ``concerns`` is true of; None if there is none that can be."""
+    """The text with calls replaced, of the functions whose effects ``concerns`` is true of, and the views that ``hides`` is.
+
+    None if there is none that can be.
+    """
     data = sql.encode()
     tokens = scan(data)
-    editor = _Editor(data, tokens, catalog, path, trusted, concerns)
+    editor = _Editor(data, tokens, catalog, path, trusted, concerns, hides)
     for statement in statements:
         editor.look(statement.node)
     return editor.text() if editor.edits else None
@@ -45,9 +49,10 @@ class _Edit:
 class _Editor:
     def __init__(
         self, data: bytes, tokens: list[Token], catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str],
-        concerns: Callable[[Outcome], bool],
+        concerns: Callable[[Outcome], bool], hides: Callable[[Relation], bool],
     ) -> None:
-        self.data, self.tokens, self.catalog, self.path, self.trusted, self.concerns = data, tokens, catalog, path, trusted, concerns
+        self.data, self.tokens, self.catalog, self.path, self.trusted = data, tokens, catalog, path, trusted
+        self.concerns, self.hides = concerns, hides
         self.at = {token.start: index for index, token in enumerate(tokens)}
         self.edits: dict[int, _Edit] = {}
 
@@ -58,8 +63,8 @@ class _Editor:
                 self.look(part)
         elif isinstance(node, dict):
             for kind, part in node.items():
-                replaced = kind == "FuncCall" and self._call(part)
-                if not replaced and not (kind == "RangeFunction" and self._item(part)):
+                replace = _REPLACED.get(kind)
+                if replace is None or not replace(self, part):
                     self.look(part)
 
     def text(self) -> str:
@@ -95,6 +100,22 @@ class _Editor:
         lateral = "" if "lateral" in item else "LATERAL "
         named = "" if "alias" in item else f" AS {quote(alias)}"
         return self._put(call["FuncCall"], f"{lateral}(SELECT {_RESULT}.* FROM {query}){named}")  # noqa: S608
+
+    def _view(self, node: Node) -> bool:
+        parts = [node[key] for key in ("schemaname", "relname") if key in node]
+        view, first = self.catalog.resolve(parts, self.path), self.at.get(node.get("location", 0))
+        if view is None or view.kind != "v" or not view.definition or not node.get("inh") or first is None or not self.hides(view):
+            return False
+        last = first + 2 * (len(parts) - 1)
+        if any(token.kind == "UIDENT" for token in self.tokens[first : last + 1]):
+            return False
+        before = self.tokens[first - 1] if first else None
+        # TABLE x is short for SELECT * FROM x, and takes no sub-select.
+        start, command = (before.start, "SELECT * FROM ") if before and before.kind == "TABLE" else (self.tokens[first].start, "")
+        named = "" if "alias" in node else f" AS {quote(view.name)}"
+        query = view.definition.strip().removesuffix(";")
+        self.edits[start] = _Edit(start, self.tokens[last].end, f"{command}(\n{query}\n){named}")
+        return True
 
     def _function(self, call: Node) -> Function | None:
         """The function that is called, if it is the only one that can be meant, and is a query that matters."""
@@ -190,6 +211,9 @@ class _Editor:
             return False
         self.edits[start] = _Edit(start, self.tokens[found[1]].end, text)
         return True
+
+
+_REPLACED = {"FuncCall": _Editor._call, "RangeFunction": _Editor._item, "RangeVar": _Editor._view}
 
 
 def _is_plain(query: Node) -> bool:

@@ -111,3 +111,22 @@ def test_functions_that_do_not_matter_stay() -> None:
 
 def test_masked_columns_may_be_for_plain_output_only() -> None:
     assert analysed("SELECT crm.email_of(1)", derived_use="deny").plan.kind == "refuse"
+
+
+VIEWS = [
+    "SELECT * FROM crm.v_where ORDER BY id", "TABLE crm.v_where",
+    "SELECT w.id FROM ONLY crm.v_where AS w (id, town) JOIN crm.v_sum s ON s.city = town",
+    "SELECT count(*) FROM crm.v_where, crm.v_where AS other", "SELECT (SELECT max(id) FROM crm.v_where), v_function.e FROM crm.v_function",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", VIEWS)
+def test_views_that_choose_by_masked_columns_do_so_by_what_is_shown(sql: str, database: str, known: Catalog) -> None:
+    text = inline(sql, parse(sql), known, PATH, frozenset(), lambda outcome: True, lambda view: True)
+    if "ONLY" not in sql:
+        assert text is not None
+        assert answer_of(database, text) == answer_of(database, sql)
+    plan = analysed(sql, known=known).plan
+    assert plan.kind == ("refuse" if "ONLY" in sql else "scan")
+    if plan.kind == "scan":
+        assert "mrk" not in str(answer_of(database, plan.sql))
