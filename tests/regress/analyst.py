@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from proxy.sql.parser import SyntaxFailure, TooMuch, parse
 Rows = dict[str, list[list[str | None]]]
 
 MASKED = ("public.onek.stringu1", "public.tenk1.stringu2", "public.person.name")
+_NAME = re.compile(r"\w+\.\w+")
 # What is PostgreSQL's own in the answers to these is read once: reading all of it for each statement that changes something takes hours.
 _MOSTLY_SYSTEM = ("relations", "columns")
 
@@ -28,6 +30,7 @@ class Look:
     text: str
     analysis: Analysis
     kind: str = ""
+    makes_table: bool = False  # SELECT … INTO
 
     @property
     def refusal(self) -> str:
@@ -73,12 +76,13 @@ class Analyst:
         seen["texts"] += 1
         if analysis.syntax is not None:
             seen["syntax errors"] += 1
-            if sqlstate != "42601":
-                what = f"a syntax error to the analysis, {sqlstate or 'none'} to the server: {analysis.syntax.message}"
-                self.faults.append((what, look.text))
+            if not sqlstate:
+                self.faults.append((f"a syntax error to the analysis, none to the server: {analysis.syntax.message}", look.text))
             return
         seen["statements with facts"] += sum(not facts.problem for facts in statements)
         seen["unanalyzable"] += sum(bool(facts.problem) for facts in statements) + bool(analysis.problem)
+        for problem in filter(None, (analysis.problem, *(facts.problem for facts in statements))):
+            seen[f"unanalyzable: {_NAME.sub('…', problem)}"] += 1
         if look.refusal:
             seen[f"refused: {look.kind or 'several'}"] += 1
         if look.kind != "SelectStmt" or sqlstate:
@@ -119,7 +123,9 @@ class Analyst:
             statements = parse(text)
         except (SyntaxFailure, TooMuch):
             statements = ()
-        return Look(text, analysis, statements[0].kind if len(statements) == 1 else "")
+        if len(statements) != 1:
+            return Look(text, analysis)
+        return Look(text, analysis, statements[0].kind, "intoClause" in statements[0].node)
 
     def _masks(self) -> dict[tuple[int, int], Mask]:
         found = {}

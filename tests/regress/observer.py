@@ -54,6 +54,7 @@ class _Session:
         self.asked, self.answered = client.makefile("rb"), server.makefile("rb")
         self.status = b"I"
         self.watched = False
+        self.path: tuple[str, ...] | None = None  # None: a statement may have changed it since it was asked for
         self.parameters: dict[bytes, bytes] = {}
 
     def run(self) -> None:
@@ -91,14 +92,21 @@ class _Session:
             text = message[5:-1].decode()
         except UnicodeDecodeError:
             return None
-        [row] = [answer for answer in self._aside(_PATH) if answer[:1] == b"D"]
-        path = tuple(json.loads(DataRow.decode(row[5:]).values[0] or b"[]"))
+        # Inside a transaction only where it must be: SET TRANSACTION has to come before any query.
+        if self.path is None or self.status == b"I":
+            [row] = [answer for answer in self._aside(_PATH) if answer[:1] == b"D"]
+            self.path = tuple(json.loads(DataRow.decode(row[5:]).values[0] or b"[]"))
         with self.observer.turn:
-            return self.observer.analyst.examine(text, path, idle=self.status == b"I")
+            return self.observer.analyst.examine(text, self.path, idle=self.status == b"I")
 
     def _after(self, look: Look, sqlstate: str) -> None:
         with self.observer.turn:
             self.observer.analyst.conclude(look, sqlstate)
+        statements = look.analysis.statements
+        if not statements or look.opaque or any(facts.names_change or facts.problem for facts in statements):
+            self.path = None
+        if look.makes_table:
+            return  # it is there now, so that it could not be made again
         if look.kind == "SelectStmt" and not sqlstate and look.analysis.plan.kind == "scan" and self.status == b"I":
             self._aside(b"BEGIN")
             answers = self._aside(b"EXPLAIN " + look.analysis.plan.sql.encode())

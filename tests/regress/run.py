@@ -36,7 +36,7 @@ def suite(observer: Observer, password: str, tests: list[str]) -> None:
     ]  # fmt: skip
     command += tests or [f"--schedule={source / 'parallel_schedule'}"]
     (DIRECTORY / "testtablespace").mkdir()
-    logged(command, DIRECTORY / "pg_regress.log", plain_environment() | {"PGPASSWORD": password})
+    logged(command, DIRECTORY / "pg_regress.log", plain_environment() | {"PGPASSWORD": password}, seconds=3 * 3600)
 
 
 def report(analyst: Analyst) -> int:
