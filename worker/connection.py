@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -41,7 +42,8 @@ START_UP_SECONDS = 60.0
 _LINGER_SECONDS = 5.0  # for a client to take what it is owed
 _SILENCE_SECONDS = 2.0  # without a byte for a client that sends nothing more, after which it counts as gone
 _HIGH_WATER = 256 << 10
-_QUEUE = 16  # events that wait for records; each holds one read at most
+_UNREAD = 128 << 10  # bytes
+_QUEUE = 4  # events that wait for records; each holds one read at most
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Conversation(asyncio.Protocol):
         self._client_open = True
         self._from_client.open(transport)
         upstream.keep_alive(transport)
+        # What the kernel keeps unread would otherwise grow to its own bound, 6 to 32 MB for each client that sends too much.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD)
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         host, port = _peer(transport)
         self._session = Session(

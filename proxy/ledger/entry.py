@@ -77,7 +77,7 @@ def build(
     disclosures: dict[str, Any] = {}
     for name, value in fields.items():
         try:
-            verify.canonical(value)
+            verify.check_plain(value)
             if classes.get(name) == PUBLIC:
                 public[name] = value
             elif classes.get(name) == SENSITIVE:

@@ -52,8 +52,11 @@ class VerificationError(ValueError):
 
 def canonical(value: object) -> str:
     """JSON with sorted keys, without white space; text, integers, booleans, null, lists and objects only."""
-    _check_plain(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    check_plain(value)
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def read_canonical(text: str) -> Any:
@@ -70,7 +73,8 @@ def read_canonical(text: str) -> Any:
     return value
 
 
-def _check_plain(value: object) -> None:
+def check_plain(value: object) -> None:
+    """Raises VerificationError for what canonical JSON does not hold."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -80,11 +84,11 @@ def _check_plain(value: object) -> None:
         for name, item in value.items():
             if not isinstance(name, str):
                 raise VerificationError("an object key that is not text")
-            _check_plain(name)
-            _check_plain(item)
+            check_plain(name)
+            check_plain(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check_plain(item)
+            check_plain(item)
     elif value is not None and not isinstance(value, int):
         raise VerificationError(f"a {type(value).__name__} where only text and integers may stand")
 

@@ -381,9 +381,9 @@ def test_a_client_that_sends_on_while_records_are_written_is_not_read_for_ever(t
         monkeypatch.setattr(world.services.recorder, "after", waiting.append)
         flooding = asyncio.create_task(_flood(writer, 64 << 20))
         (conversation,) = world.services.open
-        await until(lambda: len(conversation._events) >= 16)
+        await until(lambda: len(conversation._events) >= connection._QUEUE)
         await asyncio.sleep(0.3)
-        assert len(conversation._events) <= 17, "what is sent meanwhile stays with the client"
+        assert len(conversation._events) <= connection._QUEUE + 1, "what is sent meanwhile stays with the client"
         monkeypatch.undo()
         waiting[0]("")
         world.services.recorder.flush()
