@@ -42,7 +42,7 @@ START_UP_SECONDS = 60.0
 _LINGER_SECONDS = 5.0  # for a client to take what it is owed
 _SILENCE_SECONDS = 2.0  # without a byte for a client that sends nothing more, after which it counts as gone
 _HIGH_WATER = 256 << 10
-_UNREAD = 128 << 10  # bytes
+_UNREAD = 128 << 10  # bytes of a client that the kernel keeps (it takes the double, for its own book-keeping)
 _QUEUE = 4  # events that wait for records; each holds one read at most
 
 

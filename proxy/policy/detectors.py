@@ -36,6 +36,7 @@ _CARDS = (  # what numbers of the larger schemes begin with, and how long they a
     ((b"6011", b"64", b"65", b"35", b"62"), (16, 17, 18, 19)), ((b"30", b"36", b"38", b"39"), (14, 15, 16, 17, 18, 19)),
 )  # fmt: skip
 
+
 def _is_card(found: bytes) -> bool:
     digits = found.translate(None, b" -")
     if len(set(digits)) == 1 or not any(digits.startswith(prefixes) and len(digits) in lengths for prefixes, lengths in _CARDS):

@@ -175,9 +175,9 @@ class Gate:
 def written_back(prospect: Prospect) -> Deny | None:
     """A portal whose parameters would put what a mask shows in the place of the real value."""
     written = prospect.analysis.plan.written
-    texts = prospect.parameter_texts() if written and prospect.portal is not None else None
-    for number, mask in written if texts else ():
-        text = texts[number - 1] if texts and number <= len(texts) else None
+    texts = (prospect.parameter_texts() if written else None) or []
+    for number, mask in written:
+        text = texts[number - 1] if number <= len(texts) else None
         if text is not None and is_placeholder(mask, text):
             reason = f"parameter ${number} is what a mask shows, and would take the place of the real value of a masked column"
             return Deny(reason, "Leave the column out.", sqlstate="TG003")

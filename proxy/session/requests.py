@@ -31,7 +31,7 @@ _UNREAD_LIMIT = 256 << 20  # bytes of a text that nobody reads: where every stat
 
 
 def pump(relay: Relay) -> None:
-    """Handle the client's messages until there is none left, or something must be waited for."""
+    """Handle the client's messages until there is none left, something must be waited for, or it is others' turn."""
     reader = relay.state.reader
     if relay.yielded:
         return

@@ -118,11 +118,11 @@ def test_a_malformed_one_is_answered_by_the_server_and_its_portal_never_runs() -
 def test_names_without_an_end_are_malformed_and_the_session_goes_on() -> None:
     book = prepared()
     endless = b"B" + (300_004).to_bytes(4, "big") + b"n" * 300_000
-    in_pieces(book, endless)
+    words = [word for start in range(0, len(endless), 50_000) for word in book.client(endless[start : start + 50_000])]
+    assert words == ["client ErrorResponse 08P01"]
     assert book.client(SYNC_MESSAGE) == ["server Sync"]
     assert book.server(IDLE) == ["client ReadyForQuery I"]
     assert b"nnn" not in book.sent()
-    assert "08P01" in str(book.effects) or b"08P01" in b"".join(bytes(e.data) for e in book.effects if hasattr(e, "data"))
 
 
 def test_what_is_skipped_is_not_kept() -> None:
