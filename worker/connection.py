@@ -55,6 +55,7 @@ class Services:
     approvals: Approvals
     tokens: TokenChecker
     catalogs: Catalogs
+    contexts: upstream.Contexts
     analyses: AnalysisPool
     cancels: Cancels
     background: Background
@@ -315,7 +316,7 @@ class Conversation(asyncio.Protocol):
         catalog = asyncio.ensure_future(self._services.catalogs.ensure(name, database))
         try:
             target = connection, bundle.client_key(name)
-            link = await upstream.connect(*target)
+            link = await upstream.connect(self._services.contexts, *target)
         except (upstream.UpstreamError, BundleError) as error:
             catalog.cancel()
             self.deliver(events.ServerFailed(str(error)))
@@ -381,7 +382,7 @@ class Conversation(asyncio.Protocol):
             return
         try:
             connection, client_key = self._target
-            await upstream.cancel(connection, effect.process_id, effect.secret, client_key)
+            await upstream.cancel(self._services.contexts, connection, effect.process_id, effect.secret, client_key)
         except upstream.UpstreamError as error:
             logger().warning("cancel.not_sent", reason=str(error))
 

@@ -22,7 +22,7 @@ import uvloop
 from proxy.events import Tick
 from proxy.policy.bundle import Bundle
 from proxy.session.environment import Environment
-from worker import VERSION, half_open, identity, log, settings, upstream
+from worker import VERSION, half_open, identity, log, settings
 from worker.analysis_pool import AnalysisPool
 from worker.approvals import Approvals, Broker
 from worker.background import Background
@@ -42,6 +42,7 @@ from worker.shipper import Shipper
 from worker.spool import Boot, SpoolError
 from worker.tls import agent_tls
 from worker.tokens import TokenChecker
+from worker.upstream import Contexts
 
 _STATUS_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 10.0
@@ -78,8 +79,10 @@ class Process:
         self._channel = Channel(self._told, self._orphaned)
         self._cancels = Cancels(self._pass_cancel_on)
         self._open: set[Conversation] = set()
+        self._contexts = Contexts()
         services = Services(
-            environment=self._environment, recorder=self._recorder, approvals=self._approvals, tokens=self._tokens, catalogs=self._catalogs,
+            environment=self._environment, recorder=self._recorder, approvals=self._approvals, tokens=self._tokens,
+            catalogs=self._catalogs, contexts=self._contexts,
             analyses=self._pool, cancels=self._cancels, background=self._background, metrics=self._metrics,
             tls=agent_tls(given.tls_cert, given.tls_key, given.tls_client_ca),
             half_open=HalfOpen(self._metrics, *half_open.bounds()), open=self._open,
@@ -150,7 +153,7 @@ class Process:
             return
         before, environment.bundle = environment.bundle, bundle
         self._catalogs.use(bundle)
-        upstream.CONTEXTS.forget()
+        self._contexts.forget()
         if bundle is None:
             self._background.start(self._shut_out(), "revoked")
         elif before is not None and _idle_timeouts(before) != _idle_timeouts(bundle):

@@ -98,7 +98,7 @@ class Link(asyncio.Protocol):
         self._answer = None
 
 
-async def connect(connection: Connection, client_key: str | None = None) -> Link:
+async def connect(contexts: Contexts, connection: Connection, client_key: str | None = None) -> Link:
     """A link with TCP and TLS as the connection demands, that belongs to nobody yet. Raises: UpstreamError.
 
     ``client_key`` (PEM) goes with the connection's own certificate, if it has one.
@@ -107,7 +107,7 @@ async def connect(connection: Connection, client_key: str | None = None) -> Link
     place = f"{connection.host}:{connection.port}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await _open(link, connection, client_key)
+            await _open(link, contexts, connection, client_key)
     except BaseException as error:
         if link.transport is not None:
             link.transport.abort()
@@ -121,12 +121,12 @@ async def connect(connection: Connection, client_key: str | None = None) -> Link
     return link
 
 
-async def cancel(connection: Connection, process_id: int, secret: bytes, client_key: str | None = None) -> None:
+async def cancel(contexts: Contexts, connection: Connection, process_id: int, secret: bytes, client_key: str | None = None) -> None:
     """Send a CancelRequest over a connection of its own, and wait until the server closes it (manual, 55.2.8).
 
     Only then has it told its process: whoever sends a statement earlier may see that one cancelled. Raises: UpstreamError.
     """
-    link = await connect(connection, client_key)
+    link = await connect(contexts, connection, client_key)
     assert link.transport is not None
     link.transport.write(CancelRequest(process_id, secret).encode())
     try:
@@ -138,10 +138,10 @@ async def cancel(connection: Connection, process_id: int, secret: bytes, client_
         link.transport.close()
 
 
-async def _open(link: Link, connection: Connection, client_key: str | None) -> None:
+async def _open(link: Link, contexts: Contexts, connection: Connection, client_key: str | None) -> None:
     tls = connection.tls
     try:
-        context = None if tls.mode == "disable" else CONTEXTS.get((tls.mode, tls.ca, tls.client_cert, client_key))
+        context = None if tls.mode == "disable" else contexts.get((tls.mode, tls.ca, tls.client_cert, client_key))
     except ssl.SSLError as error:
         raise UpstreamError(f"the certificates of connection {connection.name!r} cannot be used: {error.reason}") from None
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: link, connection.host, connection.port)
@@ -180,9 +180,6 @@ class Contexts:
     def forget(self) -> None:
         """The policy is another: what it still needs is made again."""
         self._current.clear()
-
-
-CONTEXTS = Contexts()  # of the process
 
 
 def _context(mode: str, authority: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:

@@ -31,6 +31,7 @@ from worker.half_open import HalfOpen
 from worker.metrics import Metrics
 from worker.recorder import Recorder
 from worker.spool import Boot
+from worker.upstream import Contexts
 
 CLOSED = Record("session.closed", {"session": "s", "statements": 0, "reason": "r"})
 Script = Callable[[events.Event], Sequence[effects.Effect]]
@@ -82,7 +83,7 @@ def conversing(
         idle: Any = None
         services = Services(
             environment=environment, recorder=Recorder(boot, worker="w", limit=1 << 20, metrics=metrics, appended=lambda: None),
-            approvals=idle, tokens=idle, catalogs=NoCatalogs(), analyses=idle, cancels=Cancels(lambda key: None),  # type: ignore[arg-type]
+            approvals=idle, tokens=idle, catalogs=NoCatalogs(), contexts=Contexts(), analyses=idle, cancels=Cancels(lambda key: None),  # type: ignore[arg-type]
             background=background, metrics=metrics, tls=None,
             half_open=HalfOpen(metrics, 100, 100), open=set(),
         )  # fmt: skip

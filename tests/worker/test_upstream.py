@@ -59,7 +59,7 @@ def test_no_connection_without_the_tls_that_is_demanded(answer: bytes, why: str)
 
     async def work(port: int) -> None:
         with pytest.raises(UpstreamError, match=why):
-            await connect(connection(port, "require"))
+            await connect(Contexts(), connection(port, "require"))
 
     facing(serve, work)
 
@@ -73,7 +73,7 @@ def test_a_target_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
     async def work(port: int) -> None:
         with pytest.raises(UpstreamError, match="did not answer within"):
-            await connect(connection(port, "require"))
+            await connect(Contexts(), connection(port, "require"))
 
     facing(serve, work)
 
@@ -82,7 +82,7 @@ def test_nobody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(UpstreamError, match="cannot be reached"):
-            uvloop.run(connect(connection(unused.getsockname()[1])))
+            uvloop.run(connect(Contexts(), connection(unused.getsockname()[1])))
 
 
 def test_a_context_is_kept_while_the_policy_names_it_or_a_connection_uses_it() -> None:
@@ -99,10 +99,10 @@ def test_a_context_is_kept_while_the_policy_names_it_or_a_connection_uses_it() -
     assert not contexts._in_use
 
 
-def test_a_new_policy_forgets_the_contexts_of_the_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream, "CONTEXTS", Contexts())
-    made = weakref.ref(upstream.CONTEXTS.get(("require", None, None, None)))
+def test_a_new_policy_forgets_the_contexts_of_the_old() -> None:
     process: Any = Process.__new__(Process)
+    process._contexts = Contexts()
+    made = weakref.ref(process._contexts.get(("require", None, None, None)))
     process._environment = Environment(b"m" * 32, Bundle.load(json.dumps(payload(1)).encode(), SECRETS))
     process._catalogs, process._open = SimpleNamespace(use=lambda bundle: None), set()
     process._bundle_changed(process._environment.bundle, 0.0)
@@ -123,7 +123,7 @@ def test_a_cancel_request_is_one_packet_on_a_connection_of_its_own() -> None:
         writer.close()
 
     async def work(port: int) -> None:
-        await cancel(connection(port), 7, b"a-longer-secret-of-32-bytes-v3.2")
+        await cancel(Contexts(), connection(port), 7, b"a-longer-secret-of-32-bytes-v3.2")
         assert received[44:] == b"!", "it is over when the server has closed the connection"
 
     facing(serve, work)
