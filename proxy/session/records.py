@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from proxy.policy.decision import Allow, Decision, Deny
@@ -96,7 +96,7 @@ class Running:
     counted: int = 0  # of them, those of results that are complete
     bytes: int = 0
     masked_cells: int = 0
-    detected: Counter[str] = field(default_factory=Counter)  # by kind
+    detected: Counter[str] | None = None  # by kind; none for nearly every statement
     tag: str = ""
     sqlstate: str = ""
 
@@ -122,7 +122,7 @@ def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "",
         "sqlstate": sqlstate or done.sqlstate,
         "duration_us": max(0, round((state.now - done.started) * 1_000_000)),
     }
-    if done.detected:
+    if done.detected is not None:
         fields["detected"] = dict(done.detected)
     return fields
 

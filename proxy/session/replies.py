@@ -93,7 +93,8 @@ def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
                 running.masked_cells += masked
             if watcher is not None:
                 data, found = watcher.rows(data, start, stop)
-                running.detected.update(found)
+                if found:
+                    running.detected = found if running.detected is None else running.detected + found
             relay.outbox.client.add(data)
             return
     _forward(relay, reader)

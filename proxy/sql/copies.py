@@ -99,7 +99,7 @@ def _filled(relation: Relation, catalog: Catalog, masked: frozenset[int], names:
     hidden = {column.name for column in relation.columns if column.attnum in masked}
     safe = {column.name for column in relation.columns if column.attnum not in masked} | _PLAIN_WORDS | set(catalog.builtins)
     found: set[str] = set()
-    for oid, definition in zip(relation.triggers, relation.trigger_definitions, strict=False):
+    for oid, definition in zip(relation.triggers, relation.trigger_definitions, strict=True):
         vector = _TO_VECTOR.search(definition)
         if vector:
             arguments = [one[1:-1] for one in _STRING.findall(vector[1])]
