@@ -79,17 +79,18 @@ def test_one_flipped_byte_anywhere_is_found(two, tmp_path):
     path, _ = make(tmp_path)
     content = path.read_bytes()
     chance = random.Random(7)
-    survived = []
+    with zipfile.ZipFile(io.BytesIO(content)) as original:
+        evidence = {name: original.read(name) for name in original.namelist()}
+    accepted = 0
     for position in sorted(chance.sample(range(len(content)), 150)):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 1 << chance.randrange(8)]) + content[position + 1 :])
-        if verify_export(path, sealing.verifier_key()).ok:
-            survived.append(position)
-    path.write_bytes(content)
-    # What may change unseen holds no evidence: fields of the zip container such as times and attributes.
-    for position in survived:
-        path.write_bytes(content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :])
-        with zipfile.ZipFile(path) as changed, zipfile.ZipFile(io.BytesIO(content)) as original:
-            assert {name: changed.read(name) for name in changed.namelist()} == {name: original.read(name) for name in original.namelist()}
+        for flip in (1 << chance.randrange(8), 255):
+            path.write_bytes(content[:position] + bytes([content[position] ^ flip]) + content[position + 1 :])
+            if verify_export(path, sealing.verifier_key()).ok:
+                # What may change unseen holds no evidence: fields of the zip container such as times and attributes.
+                with zipfile.ZipFile(path) as changed:
+                    assert {name: changed.read(name) for name in changed.namelist()} == evidence
+                accepted += 1
+    assert accepted < 150, "most changes are seen"
 
 
 @pytest.mark.parametrize(("selection", "count"), [
