@@ -62,10 +62,10 @@ def environment() -> dict[str, str]:
     return made | {name: os.environ[name] for name in made if name in GIVEN}
 
 
-def announce() -> None:
-    """Put it all into this process's environment, for what it starts."""
-    os.environ.update(environment())
-    os.environ |= {"TIDEGATE_TEST_ENGINES_OF": _RUNNER, "TIDEGATE_TEST_MADE": " ".join(sorted(environment().keys() - GIVEN))}
+def announced() -> dict[str, str]:
+    """`environment()`, and who made it: for this process's own environment, which what it starts inherits."""
+    made = environment().keys() - GIVEN
+    return environment() | {"TIDEGATE_TEST_ENGINES_OF": _RUNNER, "TIDEGATE_TEST_MADE": " ".join(sorted(made))}
 
 
 def control_database() -> Postgres | None:
