@@ -13,9 +13,6 @@ NOT_ENFORCED_YET: dict[str, tuple[tuple[tuple[str, ...], tuple[Any, ...] | None,
         (("max_rows",), None, "results are not cut at max_rows"),
         (("row_evidence",), ("keys", "digest"), "the audit keeps the count of rows, neither keys nor digest"),
     ),
-    "rules": (
-        (("when", "estimated_rows"), None, "nobody asks the planner, so the condition is taken as met where the rule denies or holds"),
-    ),
     "workflows": (
         (("auto_approve",), None, "nothing is approved without a person"),
         (("notify", "webhook"), None, "approvers hear by e-mail only"),

@@ -40,6 +40,7 @@ class Context:
     path: tuple[str, ...]
     names_matter: bool
     reading_matters: bool
+    estimates: tuple[int, ...]  # numbers of rows between which the policy makes a difference; none: it asks for no estimate
     key: AnalysisKey
 
     @property
@@ -59,6 +60,7 @@ class Prospect:
     context: Context
     message: bytes = b""  # Query or Execute, as received
     portal: Portal | None = None  # of an Execute
+    estimated_rows: int | None = None  # by the planner, where the decision depends on it
 
     def parameter_texts(self) -> list[str | None] | None:
         return None if self.portal is None else self.portal.parameter_texts()
@@ -98,7 +100,8 @@ class Gate:
         path = self._names.path or ()
         digest = catalog.digest if catalog is not None else ""
         key = (digest, path, masks.digest, connection.trusted_functions, connection.derived_use)
-        return Context(bundle, connection, catalog, masks, path, matter, reading_matters(bundle, connection), key)
+        limits = engine.estimates(bundle, connection.name)
+        return Context(bundle, connection, catalog, masks, path, matter, reading_matters(bundle, connection), limits, key)
 
     def request(self, text: str, context: Context) -> AnalysisRequest:
         return AnalysisRequest(
@@ -135,14 +138,15 @@ class Gate:
     def encode(self, text: str) -> bytes:
         return text.encode(codec(self._state.parameters.get("client_encoding", "UTF8")) or "latin-1")
 
-    def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool) -> Decision:
+    def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool, estimated_rows: int | None = None) -> Decision:
         """The engine's decision, after what only the session knows to be in doubt."""
         if doubt := self._doubt(analysis, context):
             return doubt
         state, who = self._state, self._state.who
         question = Question(
-            context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction
-        )
+            context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction,
+            estimated_rows,
+        )  # fmt: skip
         return engine.decide(question)
 
     def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
@@ -170,6 +174,15 @@ class Gate:
         if facts.schema_changes:
             self.catalog_changed = True
             self.schema_work = self.schema_work or not _SCHEMA_WORK.isdisjoint(facts.actions)
+
+
+def sanitises(prospect: Prospect) -> bool:
+    """Whether errors and notices of a statement may hold a masked value."""
+    if prospect.analysis.plan.sanitise_errors:
+        return True
+    # What runs is in another text, which may touch anything.
+    named = any(facts.runs_prepared or "cursor" in facts.actions for facts in prospect.analysis.statements)
+    return named and bool(prospect.context.masks.by_column)
 
 
 def written_back(prospect: Prospect) -> Deny | None:

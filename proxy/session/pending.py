@@ -11,11 +11,14 @@ from collections import deque
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from enum import IntEnum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.session.gate import Context
 from proxy.session.records import Running
 from proxy.session.transform import Masker, Watcher
+
+if TYPE_CHECKING:
+    from proxy.session.questions import Question
 
 
 class Kind(IntEnum):
@@ -28,7 +31,6 @@ class Kind(IntEnum):
     QUERY = auto()
     COPY_END = auto()  # CopyDone or CopyFail: no reply, but it says where a COPY's input ends
     POISON = auto()  # an Execute that must fail: makes the server's transaction state agree with our refusal
-    PROBE = auto()  # an Execute of the gateway whose row it reads itself
     LOCAL = auto()  # an answer of the gateway
 
 
@@ -55,7 +57,7 @@ class Expected:
     target: Any = None  # DESCRIBE, EXECUTE: the prepared statement or portal
     undo: Undo | None = None
     swallow: bool = False  # the client does not see the reply
-    silent: bool = False  # … nor an error: it belongs to a probe
+    question: Question | None = None  # … nor rows, notices or an error: the gateway itself has asked
     sanitise: bool = False  # errors and notices about it lose their free text
     rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
     masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known

@@ -45,6 +45,7 @@ class Portal:
     problem: str = ""  # why it must not run, if it must not
     description: bytes | None = None
     asked: bool = False
+    estimated_rows: int | None = None  # by the planner, once it was asked
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property

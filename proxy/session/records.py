@@ -54,6 +54,8 @@ def intended(state: State, prospect: Prospect, decision: Decision, approval: str
     fields["bundle"] = prospect.context.bundle.digest
     fields["catalog"] = prospect.context.catalog_digest
     fields["approval"] = approval
+    if prospect.estimated_rows is not None:
+        fields["estimated_rows"] = prospect.estimated_rows
     fields["run"] = state.run or run_in(prospect.text)
     fields["sql"] = _recorded(prospect.text)
     fields["parameters"] = parameters

@@ -15,17 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy import errors
-from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
+from proxy.effects import Analyse, Log, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
 from proxy.session import records, standing
-from proxy.session.gate import Context, Gate, Prospect, written_back
+from proxy.session.gate import Context, Gate, Prospect, sanitises, written_back
 from proxy.session.hold import Holder
 from proxy.session.named import Named
-from proxy.session.names import Names, probe
+from proxy.session.names import PROBE, Names, need_names
 from proxy.session.pending import Expected, Kind, Pending
 from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
+from proxy.session.questions import Question, put
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
 from proxy.sql.facts import Analysis, Facts
@@ -57,7 +58,7 @@ class Waiting:
     for the answer to the next question.
     """
 
-    what: str  # analysis | catalog | probe | drain | approval
+    what: str  # analysis | catalog | question | drain | approval
     resume: Callable[[], None]
     abandoned: bool = False
 
@@ -175,10 +176,17 @@ class Relay:
             then(errors.cancelled())
         elif examined.context is not self.gate.context():
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
+        elif self._lacks_names(examined, tried):
+            self._examine(sql, then, tried | {"needed"})
         elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
         else:
             then(examined)
+
+    def _lacks_names(self, examined: Examined, tried: frozenset[str]) -> bool:
+        """Whether names were not asked for yet, because nothing was known of the text."""
+        unknown = examined.context.names_matter and self.names.path is None and self.status == b"T" and not self.unsynced
+        return unknown and "needed" not in tried and need_names(examined.analysis.statements)
 
     def is_current(self, prepared: Prepared) -> bool:
         """Whether what a prepared statement was analysed under is for certain in force."""
@@ -192,7 +200,7 @@ class Relay:
         ``cancelled`` is called instead where the client has cancelled meanwhile; without it the message is just refused.
         """
         self.cancelled = False
-        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset())
+        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset({"needed"}))
 
     def _when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None], tried: frozenset[str]) -> None:
         if not self.unsynced and self._learn_names(tried, lambda now_tried: self._when_names_known(then, cancelled, now_tried)):
@@ -225,7 +233,8 @@ class Relay:
             gate.catalog_changed = False
             self._refresh_catalog(lambda: again(tried | {"catalog"}))
             return True
-        if names.path is None and self.status != b"E" and "probe" not in tried:
+        # A question counts as a query: there is none before a text is known to need names, since SET TRANSACTION allows none.
+        if names.path is None and self.status != b"E" and "probe" not in tried and (self.status == b"I" or "needed" in tried):
             self._probe(lambda: again(tried | {"probe"}))
             return True
         return False
@@ -235,10 +244,22 @@ class Relay:
         self.outbox.add(RefreshCatalog(self.state.connection, self.state.database))
 
     def _probe(self, then: Callable[[], None]) -> None:
-        self.wait("probe", then)
-        self.outbox.server.add(probe(self.own_name))
-        for kind in (Kind.PARSE, Kind.BIND, Kind.PROBE, Kind.CLOSE, Kind.CLOSE, Kind.SYNC):
-            self.pending.push(Expected(kind, swallow=True, silent=True))
+        question = Question(PROBE, may_wait=False)
+        self.names.asking = True
+
+        def answered() -> None:
+            if question.error is not None:
+                self.outbox.add(Log("warning", "probe.failed", {"session": self.state.id, "sqlstate": question.error.sqlstate}))
+            elif self.names.asking:
+                self.names.learn(question.rows)
+            then()
+
+        self.ask(question, answered)
+
+    def ask(self, question: Question, then: Callable[[], None]) -> None:
+        """Put a question to the target; ``then`` is called when it was answered, unless an earlier message of its batch fails."""
+        self.wait("question", then)
+        self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=self.unsynced))
 
     # -- forward
 
@@ -250,7 +271,8 @@ class Relay:
         )
 
     def decide(self, prospect: Prospect) -> Decision:
-        decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction)
+        rows = prospect.estimated_rows
+        decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction, estimated_rows=rows)
         if isinstance(decision, Deny):
             return decision
         doubt = self.named.doubt(self, prospect) or written_back(prospect)
@@ -264,13 +286,11 @@ class Relay:
     def started(self, prospect: Prospect) -> Expected:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
-        sanitise = plan.sanitise_errors
+        sanitise = sanitises(prospect)
         unread = prospect.analysis.problem or prospect.analysis.syntax is not None
         for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
-            if prospect.context.masks.by_column and (facts.runs_prepared or "cursor" in facts.actions):
-                sanitise = True  # what runs is in another text, which may touch anything
         self.named.forwarded(prospect)
         self.sanitising = self.sanitising or sanitise
         running = Running(prospect.statement, self.state.now)
@@ -329,6 +349,19 @@ class Relay:
         else:
             self._poison(reply)
         self.skipping = True
+
+    def has_failed(self, reply: bytes, *, simple: bool) -> None:
+        """The server failed at a question about the client's statement, as it would have at the statement: that is the answer."""
+        self.state.active_at = self.state.now
+        self.outbox.client.add(reply)
+        if not simple:
+            self.skipping = True
+        elif self.unsynced:
+            self.skipping = False
+            self.outbox.server.add(SYNC_MESSAGE)
+            self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
+        else:
+            self.outbox.client.add(b"Z\0\0\0\x05" + self.status)
 
     def _refuse_query(self, reply: bytes) -> None:
         if self.unsynced and self.pending:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from proxy import errors
-from proxy.effects import Log, RefreshCatalog
+from proxy.effects import RefreshCatalog
 from proxy.errors import Refusal
 from proxy.session import transform
 from proxy.session.pending import Expected, Kind
@@ -76,8 +76,8 @@ def _finish(relay: Relay, head: Expected, reader: FrameReader, *kinds: Kind) -> 
 
 def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
     head = relay.pending.head
-    if head is not None and head.kind is Kind.PROBE and kind == backend.DATA_ROW:
-        relay.names.learn(DataRow.decode(_body(reader)))
+    if head is not None and head.question is not None and kind == backend.DATA_ROW:
+        head.question.rows.append(DataRow.decode(_body(reader)).values)
         return
     running = _running(head)
     count = reader.run()
@@ -222,8 +222,8 @@ def on_no_data(relay: Relay, head: Expected, reader: FrameReader) -> None:
 
 
 def on_command_complete(relay: Relay, head: Expected, reader: FrameReader) -> None:
-    if head.kind is Kind.PROBE:
-        relay.pending.pop()
+    if head.question is not None:
+        _finish(relay, head, reader, Kind.EXECUTE)
         return
     complete = CommandComplete.decode(_body(reader))
     _running(head).result_done(complete.tag, complete.rows)
@@ -296,8 +296,8 @@ def on_error(relay: Relay, reader: FrameReader) -> None:
     relay.names.failed()
     if head.kind is Kind.POISON:
         relay.outbox.client.add(head.reply)
-    elif head.silent:
-        relay.outbox.add(Log("warning", "probe.failed", {"session": relay.state.id, "sqlstate": fields.sqlstate}))
+    elif head.question is not None:
+        head.question.error = fields
     else:
         _tell(relay, fields, head, b"E")
     if head.running is not None:
@@ -321,7 +321,8 @@ def _abandon_batch(relay: Relay, failed: Expected) -> None:
     if relay.pending.head is None:
         # The client's Sync has not come yet: until then the server ignores everything, and so do we.
         relay.skipping = True
-        relay.abandon_wait()
+        if failed.question is None:
+            relay.abandon_wait()
 
 
 def _tell(relay: Relay, fields: ErrorFields, head: Expected | None, kind: bytes) -> None:
@@ -343,7 +344,7 @@ def _change(relay: Relay, head: Expected | None) -> Callable[[ErrorFields], Erro
 
 def on_notice(relay: Relay, reader: FrameReader) -> None:
     head = relay.pending.head
-    if head is None or not head.silent:
+    if head is None or head.question is None:
         _tell(relay, ErrorFields.decode(_body(reader)), head, b"N")
 
 

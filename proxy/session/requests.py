@@ -9,7 +9,7 @@ from typing import Any
 from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import forward, gate, pieces
+from proxy.session import estimate, forward, gate, pieces
 from proxy.session.gate import Prospect, forwarded_text
 from proxy.session.names import need_names
 from proxy.session.pending import Expected, Kind, Undo
@@ -169,7 +169,11 @@ def on_query(relay: Relay, query: Query) -> None:
 
 def settle(relay: Relay, prospect: Prospect) -> None:
     """Decide about a statement, and do what was decided."""
-    decision = relay.decide(prospect)
+    estimate.when_estimated(relay, prospect, lambda: _settle(relay, prospect))
+
+
+def _settle(relay: Relay, prospect: Prospect) -> None:
+    decision = estimate.decide(relay, prospect)
     if isinstance(decision, Deny):
         relay.deny(prospect, decision, gate.refusal(decision, prospect.analysis, prospect.decision_id))
     elif isinstance(decision, RequireApproval) and prospect.portal is not None and prospect.portal.approval:
@@ -206,7 +210,7 @@ def on_parse(relay: Relay, parse: Parse) -> None:
             relay.deny_unseen(parse.sql, result, "extended")
             return
         prospect = relay.prospect(result, "extended", b"")
-        decision = relay.decide(prospect)
+        decision = estimate.at_best(relay, prospect)
         if isinstance(decision, Deny):
             if not parse.name:
                 relay.statements.pop(b"", None)  # even a Parse that fails destroys the unnamed statement

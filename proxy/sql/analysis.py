@@ -17,6 +17,7 @@ from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxPr
 from proxy.sql.inline import inline
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, normalise, parse
 from proxy.sql.plan import Verdict, plan_statement
+from proxy.sql.planned import can_be_planned, planned_text
 from proxy.sql.scan import CannotSplice, splice
 from proxy.sql.statements import read_statement
 from proxy.sql.walk import Qualified, Reader
@@ -35,7 +36,9 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
     try:
         text = _Text(request, catalog, statements)
         analysis = text.analysis()
-        return analysis if analysis.plan.kind != "refuse" else _with_inlined(text, analysis)
+        if analysis.plan.kind == "refuse":
+            analysis = _with_inlined(text, analysis)
+        return _with_planned(request, analysis)
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
@@ -67,6 +70,17 @@ def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
             masked = tuple(sorted({*analysis.plan.masked, *plan.masked}))
             return replace(analysis, plan=replace(plan, kind="scan", sql=plan.sql or sql, masked=masked))
     return analysis
+
+
+def _with_planned(request: AnalysisRequest, analysis: Analysis) -> Analysis:
+    """What the planner is asked about, of a statement that holds the query that it runs."""
+    if len(analysis.statements) != 1 or not analysis.statements[0].planned or analysis.statements[0].action not in _AROUND_A_QUERY:
+        return analysis
+    text = planned_text(analysis.plan.sql or request.sql)
+    return replace(analysis, planned=text, statements=(replace(analysis.statements[0], planned=text != ""),))
+
+
+_AROUND_A_QUERY = frozenset({"explain", "copy_to", "copy_file", "copy_program"})
 
 
 def _refused(request: AnalysisRequest, reason: str) -> MaskPlan:
@@ -192,6 +206,7 @@ def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, 
         names_change=changes_names(kind, node) or outcome.names_change,
         reading_changes=changes_reading(kind, node) or bool(outcome.opaque) or any(one.setting_calls for one in everyone),
         runs_prepared=reader.runs_prepared,
+        planned=can_be_planned(kind, node) and not problem and not outcome.opaque and not any(body.writes for body in bodies),
         schema_changes=bool(outcome.opaque) or action in ("do", "call") or not actions.isdisjoint(("create", "alter", "drop")),
         transaction=TRANSACTION.get(node.get("kind", ""), "") if kind == "TransactionStmt" else "",
         start=statement.start,

@@ -33,6 +33,7 @@ class Facts:
     reading_changes: bool = False  # may change client_encoding or standard_conforming_strings: how later texts are read
     runs_prepared: bool = False  # EXECUTE NAME anywhere in it: what it runs is not in this text
     schema_changes: bool = False  # DDL: the catalog must be read again afterwards
+    planned: bool = False  # the planner can say how many rows it returns and changes
     transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     start: int = 0  # byte offset in the query text
     length: int = 0
@@ -73,6 +74,7 @@ class Analysis:
     syntax: SyntaxProblem | None = None
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
+    planned: str = ""  # what the planner is asked about, where that is not the text that is sent
 
 
 @dataclass(frozen=True, slots=True)
