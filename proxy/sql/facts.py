@@ -34,8 +34,6 @@ class Facts:
     runs_prepared: bool = False  # EXECUTE NAME anywhere in it: what it runs is not in this text
     schema_changes: bool = False  # DDL: the catalog must be read again afterwards
     transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
-    start: int = 0  # byte offset in the query text
-    length: int = 0
     normalised: str = ""  # constants replaced by $n
     problem: str = ""  # why it is ``unanalyzable`` (then action is "unanalyzable")
 
@@ -73,6 +71,7 @@ class Analysis:
     syntax: SyntaxProblem | None = None
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
+    constants_matter: bool = True  # else this is the analysis of every text of the same shape (proxy.sql.shape)
 
 
 @dataclass(frozen=True, slots=True)
