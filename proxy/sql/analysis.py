@@ -19,7 +19,6 @@ from proxy.sql.inline import inline
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, normalise, parse
 from proxy.sql.plan import Verdict, plan_statement
 from proxy.sql.scan import CannotSplice, splice
-from proxy.sql.shape import plain_constants
 from proxy.sql.statements import read_statement
 from proxy.sql.walk import Qualified, Reader
 
@@ -51,7 +50,7 @@ def _is_general(analysis: Analysis, constants: Constants | None) -> bool:
     if constants is None or constants.seen or analysis.plan.kind == "scan":
         return False
     (facts,) = analysis.statements
-    return not facts.problem and facts.normalised != "" and plain_constants(facts.normalised.encode()) == []
+    return not facts.problem and constants.left_nothing(facts.normalised)
 
 
 def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:

@@ -6,6 +6,7 @@ share. Nothing has to be known about what the analysis looks at, so that a new r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,37 +17,57 @@ from proxy.sql.shape import FIELDS, plain_constants, shape
 _KINDS = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _VALUES = frozenset({"ival", "fval", "sval", "bsval"})
 _BEFORE_MINUS = b" \t\n\r\f\v("
+_WORD = re.compile(rb"[A-Za-z_]+")
+_PARAMETER = re.compile(r"\$([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """The plain constants of a text of one statement; ``text``: that statement in its shape."""
+    """The constants of a text of one statement; ``text``: the statement in its shape; ``between``: what stands around them in it."""
 
     text: str
+    between: tuple[str, ...]
     kept: tuple[Constant, ...]
 
     @property
     def seen(self) -> bool:
         return any(constant.seen for constant in self.kept)
 
+    def left_nothing(self, normalised: str) -> bool:
+        """Whether a normalised text is the statement with its constants numbered, and nothing else.
+
+        The library makes ``$15)`` of ``-(5)``. Each constant has its number once, in some order; what is left of one behind a number
+        would make it larger, and their sum.
+        """
+        first, place, numbers = max(map(int, _PARAMETER.findall(self.text)), default=0) + 1, 0, []
+        for part in self.between[:-1]:
+            number = _PARAMETER.match(normalised, place + len(part))
+            if number is None or normalised[place : number.start()] != part:
+                return False
+            numbers.append(int(number[1]))
+            place = number.end()
+        return normalised[place:] == self.between[-1] and sorted(numbers) == list(range(first, first + len(numbers)))
+
 
 def keep(sql: str, statements: Sequence[Statement]) -> Constants | None:
-    """Put a :class:`Constant` in the place of every value in a text's tree; None where its shape cannot be used."""
+    """Put a :class:`Constant` in the place of every value in a text's tree that its shape does not tell; None where it has none to use."""
     data = sql.encode()
     general = shape(data)
     if general is None or len(statements) != 1 or statements[0].kind not in _KINDS or not _is_shallow(data, general):
         return None
     (statement,) = statements
-    nodes = _unknown(data, list(_nodes(statement.node)))
-    if nodes is None:
+    nodes = list(nodes_of(statement.node))
+    spans = _spans(data, nodes)
+    if spans is None:
         return None
     kept = []
     for node in nodes:
-        for field in _VALUES.intersection(node):
+        for field in _VALUES.intersection(node) if node.get("location", 0) in spans or node.get("location", 0) < 0 else ():
             node[field] = Constant(node[field])
             kept.append(node[field])
-    behind = len(data) - statement.start - statement.length
-    return Constants(general[statement.start : len(general) - behind].decode(), tuple(kept))
+    end = statement.start + statement.length
+    text = general[statement.start : len(general) - len(data) + end].decode()
+    return Constants(text, _between(data[:end], sorted(spans.items()), statement.start), tuple(kept))
 
 
 def _is_shallow(data: bytes, general: bytes) -> bool:
@@ -54,19 +75,27 @@ def _is_shallow(data: bytes, general: bytes) -> bool:
     return len(general) <= MAX_DEPTH or len(data) > SHORT or depth(data) <= MAX_DEPTH
 
 
-def _unknown(data: bytes, nodes: list[Node]) -> list[Node] | None:
-    """The constants that the shape does not tell; None unless each plain constant of the text is known to have an A_Const of its own."""
-    places: dict[int, Node] = {}
-    for node in nodes:
-        place = node.get("location", 0)
-        if place >= 0 and place in places:
-            return None
-        places[place] = node
-    found = plain_constants(data)
-    if found is None or not all(FIELDS[kind] in places.pop(_place(data, start, places), {}) for start, kind in found):
+def _spans(data: bytes, nodes: Sequence[Node]) -> dict[int, int] | None:
+    """Where constants begin and end, but for numbers that stand in the shape as they are.
+
+    None unless each plain constant of the text is known to have an A_Const of its own, of its kind.
+    """
+    places = {place: node for node in nodes if (place := node.get("location", 0)) >= 0}
+    if len(places) != sum(node.get("location", 0) >= 0 for node in nodes):
         return None
-    told = {id(node) for place, node in places.items() if data[place : place + 1].isdigit()}  # numbers that stand in the shape
-    return [node for node in nodes if id(node) not in told]
+    spans = {}
+    for start, end, kind in plain_constants(data) or ():
+        place = _place(data, start, places)
+        if FIELDS[kind] not in places.pop(place, {}):
+            return None
+        spans[place] = end
+    for place in places:
+        word = _WORD.match(data, place)  # TRUE, or EXTRACT (year FROM …)
+        if word is not None:
+            spans[place] = word.end()
+        elif not data[place : place + 1].isdigit():
+            return None
+    return spans
 
 
 def _place(data: bytes, start: int, places: Container[int]) -> int:
@@ -79,7 +108,12 @@ def _place(data: bytes, start: int, places: Container[int]) -> int:
     return place
 
 
-def _nodes(tree: Node) -> Iterator[Node]:
+def _between(data: bytes, spans: Sequence[tuple[int, int]], start: int) -> tuple[str, ...]:
+    bounds = [start, *(bound for span in spans for bound in span), len(data)]
+    return tuple(data[begin:end].decode() for begin, end in zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def nodes_of(tree: Node) -> Iterator[Node]:
     """Every A_Const."""
     waiting: list[object] = [tree]
     while waiting:

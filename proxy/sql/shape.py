@@ -65,15 +65,15 @@ def shape(data: bytes) -> bytes | None:
     return b"".join(parts) if constants else None
 
 
-def plain_constants(data: bytes) -> list[tuple[int, bytes]] | None:
-    """Where the plain constants of a text begin, and what stands for each in its shape; None where that cannot be told."""
+def plain_constants(data: bytes) -> list[tuple[int, int, bytes]] | None:
+    """Where each plain constant of a text begins and ends, and what stands for it in the shape; None where that cannot be told."""
     found = []
     for match in _PIECE.finditer(data):
         _, string, number, odd = match.groups()
         if odd is not None:
             return None
         if string is not None or number is not None:
-            found.append((match.end(1), _kind(number) if number else _STRING))
+            found.append((match.end(1), match.end(), _kind(number) if number else _STRING))
     return found
 
 
