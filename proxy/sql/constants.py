@@ -7,8 +7,9 @@ share. Nothing has to be known about what the analysis looks at, so that a new r
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.sql.parser import MAX_DEPTH, SHORT, Constant, Node, Statement, depth
 from proxy.sql.shape import FIELDS, plain_constants, shape
@@ -16,7 +17,7 @@ from proxy.sql.shape import FIELDS, plain_constants, shape
 # Statements whose constants all are A_Const nodes, or the shape is not used. Those of utility statements are options.
 _KINDS = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _VALUES = frozenset({"ival", "fval", "sval", "bsval"})
-_BEFORE_MINUS = b" \t\n\r\f\v("
+_SPACE = b" \t\n\r\f\v"
 _WORD = re.compile(rb"[A-Za-z_]+")
 _PARAMETER = re.compile(r"\$([0-9]+)")
 
@@ -34,18 +35,15 @@ class Constants:
         return any(constant.seen for constant in self.kept)
 
     def left_nothing(self, normalised: str) -> bool:
-        """Whether a normalised text is the statement with its constants numbered, and nothing else.
-
-        The library makes ``$15)`` of ``-(5)``. Each constant has its number once, in some order; what is left of one behind a number
-        would make it larger, and their sum.
-        """
-        first, place, numbers = max(map(int, _PARAMETER.findall(self.text)), default=0) + 1, 0, []
+        """Whether a normalised text is the statement with its constants numbered, in whatever order, and nothing else."""
+        place, numbers = 0, []
         for part in self.between[:-1]:
             number = _PARAMETER.match(normalised, place + len(part))
             if number is None or normalised[place : number.start()] != part:
                 return False
             numbers.append(int(number[1]))
             place = number.end()
+        first = min(numbers, default=1)
         return normalised[place:] == self.between[-1] and sorted(numbers) == list(range(first, first + len(numbers)))
 
 
@@ -56,7 +54,7 @@ def keep(sql: str, statements: Sequence[Statement]) -> Constants | None:
     if general is None or len(statements) != 1 or statements[0].kind not in _KINDS or not _is_shallow(data, general):
         return None
     (statement,) = statements
-    nodes = list(nodes_of(statement.node))
+    nodes = nodes_of(statement.node)
     spans = _spans(data, nodes)
     if spans is None:
         return None
@@ -99,13 +97,14 @@ def _spans(data: bytes, nodes: Sequence[Node]) -> dict[int, int] | None:
 
 
 def _place(data: bytes, start: int, places: Container[int]) -> int:
-    """Where the tree says that a constant stands: a negative one stands at its minus. Less than 0: nowhere."""
-    place = start
-    while place >= 0 and place not in places:
-        place = len(data[:place].rstrip(_BEFORE_MINUS)) - 1
-        if data[place : place + 1] != b"-":
-            return -2
-    return place
+    """Where the tree says that a constant stands: a negative one stands at its minus. Less than 0: nowhere.
+
+    Of ``-(5)`` and ``- - 5`` the normalised text would keep the 5.
+    """
+    if start in places:
+        return start
+    minus = len(data[:start].rstrip(_SPACE)) - 1
+    return minus if data[minus : minus + 1] == b"-" else -1
 
 
 def _between(data: bytes, spans: Sequence[tuple[int, int]], start: int) -> tuple[str, ...]:
@@ -113,15 +112,15 @@ def _between(data: bytes, spans: Sequence[tuple[int, int]], start: int) -> tuple
     return tuple(data[begin:end].decode() for begin, end in zip(bounds[::2], bounds[1::2], strict=True))
 
 
-def nodes_of(tree: Node) -> Iterator[Node]:
+def nodes_of(tree: Node) -> list[Node]:
     """Every A_Const."""
-    waiting: list[object] = [tree]
+    found: list[Node] = []
+    waiting: list[Any] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, dict):
-            constant = node.get("A_Const")
-            if constant is not None:
-                yield constant
-            waiting += [part for part in node.values() if part is not constant and isinstance(part, dict | list)]
+        for part in node if type(node) is list else node.values():
+            if type(part) is dict and "A_Const" in part:
+                found.append(part["A_Const"])
+            elif type(part) is dict or type(part) is list:
+                waiting.append(part)
+    return found

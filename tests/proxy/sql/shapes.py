@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from unittest import mock
 
 from proxy.sql import analysis
@@ -34,10 +35,14 @@ def varied(sql: str, chance: random.Random) -> str:
     return b"".join([*parts, data[done:]]).decode()
 
 
-def plainly_analysed(request: AnalysisRequest, catalog: Catalog) -> Analysis:
+def plainly_analysed(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
     """By the text's own tree and its own words alone."""
-    with mock.patch.object(analysis, "keep", return_value=None):
+    with mock.patch.object(analysis, "keep", _keep_nothing):
         return analysis.analyse(request, catalog)
+
+
+def _keep_nothing(sql: str, statements: Sequence[Statement]) -> None:
+    return None
 
 
 def equal_but_for_constants(one: Statement, other: Statement) -> bool:
