@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
+from proxy.sql.constants import Constants, keep
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
 from proxy.sql.inline import inline
@@ -34,14 +35,24 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
     except TooMuch as problem:
         return Analysis(problem=str(problem), plan=_refused(request, str(problem)))
     try:
-        text = _Text(request, catalog, statements)
+        constants = keep(request.sql, statements)
+        text = _Text(request, catalog, statements, constants)
         analysis = text.analysis()
         if analysis.plan.kind == "refuse":
-            analysis = _with_inlined(text, analysis)
-        return _with_planned(request, analysis)
+            return _with_planned(request, _with_inlined(text, analysis))  # of this text alone, as every text that is rewritten
+        analysis = _with_planned(request, analysis)
+        return replace(analysis, constants_matter=not _is_general(analysis, constants))
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
+
+
+def _is_general(analysis: Analysis, constants: Constants | None) -> bool:
+    """Whether this is the analysis of every text of the same shape: nothing in it comes from the constants or their places."""
+    if constants is None or constants.seen or analysis.plan.kind == "scan" or analysis.planned:
+        return False
+    (facts,) = analysis.statements
+    return not facts.problem and constants.left_nothing(facts.normalised)
 
 
 def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
@@ -99,8 +110,10 @@ class _Read:
 class _Text:
     """Goes through the statements of a text in the order in which the server will bind their names."""
 
-    def __init__(self, request: AnalysisRequest, catalog: Catalog | None, statements: Sequence[Statement]) -> None:
-        self.request, self.catalog, self.statements = request, catalog, statements
+    def __init__(
+        self, request: AnalysisRequest, catalog: Catalog | None, statements: Sequence[Statement], constants: Constants | None = None
+    ) -> None:
+        self.request, self.catalog, self.statements, self.constants = request, catalog, statements, constants
         self.data = request.sql.encode()
         self.masks = EffectiveMasks(catalog, request)
         self.path: tuple[str, ...] | None = request.search_path  # None: an earlier statement of the text may have changed it
@@ -126,7 +139,8 @@ class _Text:
         if problem:
             verdict = Verdict("refuse", problem) if self.masks else Verdict()
         else:
-            verdict = plan_statement(statement, text, reader, outcome, self.masks, self.request)
+            general = self.constants.text if self.constants is not None else text
+            verdict = plan_statement(statement, general, reader, outcome, self.masks, self.request)
         self._go_on(statement, facts)
         return _Read(facts, verdict, reader.qualified)
 
@@ -210,7 +224,6 @@ def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, 
         schema_changes=bool(outcome.opaque) or action in ("do", "call") or not actions.isdisjoint(("create", "alter", "drop")),
         transaction=TRANSACTION.get(node.get("kind", ""), "") if kind == "TransactionStmt" else "",
         start=statement.start,
-        length=statement.length,
         normalised=normalised,
         problem=problem,
     )

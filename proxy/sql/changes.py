@@ -186,10 +186,12 @@ def restricts(node: object) -> bool:
         return False
     if "ColumnRef" in node or "CurrentOfExpr" in node:
         return True
+    if "A_Const" in node:
+        return False
     if node.get("BoolExpr", {}).get("boolop") == "OR_EXPR":
         return all(restricts(part) for part in node["BoolExpr"]["args"])
     sides = node.get("A_Expr", {})
-    if "lexpr" in sides and same(sides["lexpr"], sides.get("rexpr")):
+    if "lexpr" in sides and sides["lexpr"].keys() == sides.get("rexpr", {}).keys() and same(sides["lexpr"], sides["rexpr"]):
         return False
     return any(restricts(part) for part in node.values())
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Expression nodes without names of their own: all they need is that their parts are read.
 PLAIN = frozenset({
-    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
+    "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
     "A_Indices", "RowExpr", "CollateClause", "TypeName", "SQLValueFunction", "XmlExpr", "XmlSerialize", "NamedArgExpr", "GroupingFunc",
     "GroupingSet", "WindowDef", "List", "String", "Integer", "Float", "Boolean", "BitString", "SetToDefault", "CurrentOfExpr",
     "MultiAssignRef", "ResTarget", "JsonFuncExpr", "JsonValueExpr", "JsonOutput", "JsonFormat", "JsonReturning", "JsonObjectConstructor",
@@ -99,7 +99,12 @@ def _select_here(reader: Reader, fields: Node, scope: Scope, context: str) -> So
     return NOTHING.union(*(out.sources for out in reader.query(fields, scope)))
 
 
+def _constant(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    return NOTHING  # its value is not looked at
+
+
 READERS: dict[str, Callable[[Reader, Node, Scope, str], Sources]] = {
+    "A_Const": _constant,
     "A_Indirection": _indirection,
     "FuncCall": _function,
     "A_Expr": _operator,

@@ -34,9 +34,8 @@ class Facts:
     runs_prepared: bool = False  # EXECUTE NAME anywhere in it: what it runs is not in this text
     schema_changes: bool = False  # DDL: the catalog must be read again afterwards
     planned: bool = False  # the planner can say how many rows it returns and changes
-    transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     start: int = 0  # byte offset in the query text
-    length: int = 0
+    transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     normalised: str = ""  # constants replaced by $n
     problem: str = ""  # why it is ``unanalyzable`` (then action is "unanalyzable")
 
@@ -75,6 +74,7 @@ class Analysis:
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
     planned: str = ""  # what the planner is asked about, where that is not the text that is sent
+    constants_matter: bool = True  # else this is the analysis of every text of the same shape (proxy.sql.shape)
 
 
 @dataclass(frozen=True, slots=True)
