@@ -100,8 +100,8 @@ def cancel(relay: Relay) -> None:
 def failed(relay: Relay, running: Running) -> None:
     """The server has given an error, in whose place the client gets ours."""
     assert running.cut is not None
-    if not running.sqlstate:
-        running.sqlstate = running.cut.sqlstate
+    if not running.told:
+        running.told = True
         relay.outbox.client.add(error_response(running.cut))
 
 
@@ -112,6 +112,7 @@ def executed(relay: Relay, running: Running) -> None:
             expected.owed = running
             return
         expected.swallow = expected.silent = True
+        expected.reply = b""
     failed(relay, running)
     relay.poison(b"")
     relay.skipping = True
@@ -121,7 +122,7 @@ def executed(relay: Relay, running: Running) -> None:
 def settle(relay: Relay, ready: Expected) -> None:
     """ReadyForQuery is here. What was cut off has not failed on the server: that of an open transaction is made up for."""
     running = ready.owed
-    if running is None or running.cut is None or running.sqlstate:
+    if running is None or running.cut is None or running.told:
         return
     if relay.status == b"I":
         running.cut = replace(running.cut, detail="It had ended before it could be stopped: what it changed, if anything, stands.")
@@ -147,8 +148,7 @@ def when_rows_are_through(relay: Relay, analysis: Analysis, then: Callable[[], N
 
 def when_own_rows_are_through(relay: Relay, then: Callable[[], None]) -> None:
     """The same for a Sync: of the batch that it would commit."""
-    waits = (one for one in _open_batch(relay) if _may_have_rows(one) and _changes(one.target.prepared.analysis))
-    if relay.limited and not relay.pending.copying_in and any(waits):
+    if relay.limited and any(_may_have_rows(one) and _changes(one.target.prepared.analysis) for one in _open_batch(relay)):
         relay.outbox.server.add(FLUSH_MESSAGE)
         relay.wait("sync", then)
     else:
@@ -182,21 +182,23 @@ def _has_effects(facts: Facts) -> bool:
 
 def due(relay: Relay) -> float | None:
     """When what is running, or would begin now, has taken too long."""
-    timeout = _timeout(relay)
+    timeout, running = _timeout(relay), _running(relay)
     if timeout is None:
         return None
-    head = relay.pending.head
-    running = head.running if head is not None else None
-    if running is None or running.overdue:
-        return relay.state.now + timeout
-    return max(running.started, relay.completed_at) + timeout
+    began = relay.state.now if running is None or running.overdue else max(running.started, relay.completed_at)
+    return began + timeout
 
 
 def tick(relay: Relay) -> None:
-    moment, head = due(relay), relay.pending.head
-    if moment is not None and moment <= relay.state.now and head is not None and head.running is not None:
-        head.running.overdue = True
+    moment, running = due(relay), _running(relay)
+    if running is not None and moment is not None and moment <= relay.state.now:
+        running.overdue = True
         cancel(relay)
+
+
+def _running(relay: Relay) -> Running | None:
+    # A server keeps its answers to Parse and Bind until it has one to Execute.
+    return next((expected.running for expected in relay.pending if expected.running is not None), None)
 
 
 def _timeout(relay: Relay) -> float | None:

@@ -106,6 +106,7 @@ class Running:
     sqlstate: str = ""
     limit: Limit | None = None  # of the rows that may still come
     cut: Refusal | None = None  # why the client gets no more of it
+    told: bool = False  # … and it has heard of that
     overdue: bool = False  # it took too long, and the server was told to stop
 
     def result_done(self, tag: str, affected: int) -> None:
@@ -115,7 +116,10 @@ class Running:
             self.rows = self.counted = max(self.rows, self.counted + affected)
 
     def completed(self, state: State, outcome: str) -> Fields:
-        return completed(state, self.statement, "refused" if self.cut is not None and outcome != "lost" else outcome, running=self)
+        if self.cut is not None:
+            self.sqlstate = self.cut.sqlstate
+            outcome = "refused" if outcome != "lost" else outcome
+        return completed(state, self.statement, outcome, running=self)
 
 
 def completed(state: State, statement: str, outcome: str, *, sqlstate: str = "", running: Running | None = None) -> Fields:
