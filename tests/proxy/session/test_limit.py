@@ -64,7 +64,8 @@ def test_a_server_that_was_faster_than_the_cancel() -> None:
     book.client(Query(b"select"))
     words = book.server(COLUMNS, *rows(1, 4), CommandComplete("SELECT 4"), COLUMNS, *rows(1, 1), CommandComplete("SELECT 1"), IDLE)
     assert [word for word in words if not word.startswith("client DataRow")] == [
-        "record statement.completed refused", "client RowDescription", "CancelServer", "client ErrorResponse 54000", "client ReadyForQuery I",
+        "record statement.completed refused", "client RowDescription", "CancelServer", "client ErrorResponse 54000",
+        "client ReadyForQuery I",
     ]  # fmt: skip
     assert b"stands" in book.sent(fx.SendToClient)
 
@@ -136,7 +137,8 @@ def test_the_commit_of_a_change_waits_for_its_own_rows() -> None:
 def test_reads_behind_it_in_the_pipeline_are_not_seen() -> None:
     book = limited()
     book.client(*RUN, *RUN, SYNC_MESSAGE)
-    words = book.server(PARSED, BOUND, *rows(1, 4), CommandComplete("SELECT 4"), PARSED, BOUND, *rows(1, 1), CommandComplete("SELECT 1"), IDLE)
+    words = book.server(PARSED, BOUND, *rows(1, 4), CommandComplete("SELECT 4"))
+    words += book.server(PARSED, BOUND, *rows(1, 1), CommandComplete("SELECT 1"), IDLE)
     assert words[-2:] == ["client ErrorResponse 54000", "client ReadyForQuery I"]
     assert words.count("client DataRow") == 3
     assert [outcome for outcome, _, _ in outcomes(book)] == ["refused", "cancelled"]
