@@ -151,6 +151,8 @@ class Gate:
 
     def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
         statements = analysis.statements
+        if context.connection.detectors == "mask" and (reason := self._unwatched(analysis)):
+            return Deny(f"{reason}, so detectors could not look into its rows", "Use UTF8 and the options of the manual.", sqlstate="TG003")
         if analysis.syntax is not None or not context.names_matter:
             return None
         if self._names.path is None and need_names(statements):
@@ -168,6 +170,15 @@ class Gate:
         if plan.kind == "result" and plan.masked and any(f.action not in _ROWS_BY_ORIGIN for f in statements):
             return Deny("masked columns cannot be followed through this statement", sqlstate="TG003")
         return None
+
+    def _unwatched(self, analysis: Analysis) -> str:
+        for copy in [facts.copy_out for facts in analysis.statements if facts.copy_out is not None]:
+            encoding = copy.encoding or self._state.parameters.get("client_encoding", "UTF8")
+            if copy.problem:
+                return copy.problem
+            if codec(encoding.replace("-", "")) is None and copy.form.name != "binary":
+                return f"COPY in the encoding {encoding} cannot be read"
+        return ""
 
     def forwarded(self, facts: Facts) -> None:
         """A statement is on its way: the catalog may be out of date after it."""

@@ -13,6 +13,7 @@ from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.constants import Constants, keep
+from proxy.sql.copy_out import copy_out
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
 from proxy.sql.inline import inline
@@ -226,4 +227,5 @@ def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, 
         start=statement.start,
         normalised=normalised,
         problem=problem,
+        copy_out=copy_out(kind, node, reader.copied_out, reader.catalog),
     )

@@ -6,11 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.policy.masks import Mask
+from proxy.wire.copy_data import CopyFormat
 
 ACTIONS = frozenset(
     "select insert update delete merge truncate create alter drop grant copy_from copy_to copy_program copy_file call do "
     "function explain cursor prepare set transaction listen lock maintenance unanalyzable".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOut:
+    """What COPY … TO STDOUT sends. Its options are literals of the text, so two texts that differ in them are two."""
+
+    form: CopyFormat
+    header: bool = False  # its first line holds names
+    encoding: str = ""  # as the statement says it; empty: the client's
+    types: tuple[int, ...] = ()  # of each column: the type's oid if it is a column of the catalog as it is, else 0
+    problem: str = ""  # why ``form`` is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class Facts:
     transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     normalised: str = ""  # constants replaced by $n
     problem: str = ""  # why it is ``unanalyzable`` (then action is "unanalyzable")
+    copy_out: CopyOut | None = None  # COPY … TO STDOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class Reader:
         self.direct: list[tuple[Use, int]] = []
         self.in_aggregate = False
         self.dependent: list[Use] = []
+        self.copied_out: list[Out] = []  # what COPY TO yields
 
     def fail(self, reason: str) -> None:
         self.problem = self.problem or reason
@@ -383,8 +384,16 @@ class Reader:
         entry = from_clause.read_relation(self, node["relation"], Scope())
         names = [name["String"]["sval"] for name in node.get("attlist", ())]
         self.refer(Found(tuple(out for out in entry.columns if not names or out.name in names)), OUTPUT)
+        self.copied_out = self._copied_out(entry, names)
         if entry.use is not None:
             entry.use.copied = node
+
+    def _copied_out(self, entry: Entry, names: list[str]) -> list[Out]:
+        """The columns of COPY relation TO in their order: as they are named, or all but the generated ones."""
+        by_name = {out.name: out for out in entry.columns}
+        if entry.use is None or not set(names) <= by_name.keys():
+            return []
+        return [by_name[name] for name in names or [column.name for column in entry.use.relation.columns if not column.generated]]
 
     def relation(self, node: Node) -> Use | None:
         """The catalog relation that a RangeVar means, noted as unknown where there is none."""

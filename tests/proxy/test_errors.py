@@ -19,6 +19,8 @@ def made(name: str) -> Refusal:
         return errors.too_many_failures(11.2)
     if name == "too_many_sessions":
         return errors.too_many_sessions("r", "max_sessions")
+    if name == "too_many_rows":
+        return errors.too_many_rows(5)
     constructor = getattr(errors, name)
     refusal = constructor(REASONS[name]) if name in REASONS else constructor()
     assert isinstance(refusal, Refusal)
