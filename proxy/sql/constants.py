@@ -79,8 +79,6 @@ def _spans(data: bytes, nodes: Sequence[Node]) -> dict[int, int] | None:
     None unless each plain constant of the text is known to have an A_Const of its own, of its kind.
     """
     places = {place: node for node in nodes if (place := node.get("location", 0)) >= 0}
-    if len(places) != sum(node.get("location", 0) >= 0 for node in nodes):
-        return None
     spans = {}
     for start, end, kind in plain_constants(data) or ():
         place = _place(data, start, places)

@@ -7,7 +7,8 @@ equal too, but for these values and for positions. Whether the values matter is 
 **How it is kept.** The session's event loop has no time for PostgreSQL's scanner, so this is one pattern that goes from token to
 token by the rules of `scan.l` and gives up on whatever needs more than one rule to be told: prefixed and dollar-quoted strings,
 backslashes, nested comments, numbers in other notations. To give up costs an analysis, nothing else. What is not replaced stays as
-it is, so it can only tell shapes apart: such are the numbers of output columns in GROUP BY and ORDER BY, which matter.
+it is, so it can only tell shapes apart: such are the numbers of output columns in GROUP BY and ORDER BY, which matter. It never looks
+like what stands for a constant: of each kind, that is the shape of itself.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _PIECE = re.compile(
     rb"""
     ( (?: [A-Za-z_\x80-\xff \t\n\r\f\v(),=<>.;:*+%^|&!~@\#?`\[\]]++
         | (?<=[A-Za-z0-9_$\x80-\xff])[0-9$]++             # the rest of a word
-        | (?<=[Bb][Yy][ ])[0-9]{1,2}+(?![A-Za-z0-9_$.\x80-\xff])                                   # GROUP BY 1,
-          (?:(?:[ ](?:ASC|DESC|asc|desc))?+,[ ]?+[0-9]{1,2}+(?![A-Za-z0-9_$.\x80-\xff]))*+         # 2 DESC, 3
+        | (?<=[Bb][Yy][ ])[1-9][0-9]?+(?![A-Za-z0-9_$.\x80-\xff])                                   # GROUP BY 1,
+          (?:(?:[ ](?:ASC|DESC|asc|desc))?+,[ ]?+[1-9][0-9]?+(?![A-Za-z0-9_$.\x80-\xff]))*+         # 2 DESC, 3
         | -(?!-)
         | /(?!\*)
         | (?<!&)"[^"]*+"                                 # not U&""

@@ -11,7 +11,7 @@ from proxy.sql.catalog import Catalog
 from proxy.sql.constants import nodes_of
 from proxy.sql.facts import Analysis, AnalysisRequest
 from proxy.sql.parser import Statement, same
-from proxy.sql.shape import plain_constants
+from proxy.sql.shape import plain_constants, shape
 
 # What could matter to somebody: names, options, placeholders, other spellings, what looks like the end of the constant.
 VALUES = {
@@ -27,12 +27,15 @@ VALUES = {
 
 
 def varied(sql: str, chance: random.Random) -> str:
-    """The text with other constants of the same kinds."""
-    data, done, parts = sql.encode(), 0, []
-    for start, end, kind in plain_constants(data) or ():
-        parts += [data[done:start], chance.choice(VALUES[kind]).encode()]
-        done = end
-    return b"".join([*parts, data[done:]]).decode()
+    """A text of the same shape with other constants."""
+    while True:
+        data, done, parts = sql.encode(), 0, []
+        for start, end, kind in plain_constants(data) or ():
+            parts += [data[done:start], chance.choice(VALUES[kind]).encode()]
+            done = end
+        other = b"".join([*parts, data[done:]])
+        if b"by " not in data.lower() or shape(other) == shape(data):  # ORDER BY 1000 must not become ORDER BY 7
+            return other.decode()
 
 
 def plainly_analysed(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.sql import analysis, walk
 from proxy.sql.analysis import analyse
-from proxy.sql.constants import keep
+from proxy.sql.constants import Constants, keep
 from proxy.sql.facts import Analysis, AnalysisRequest
 from proxy.sql.parser import Constant, parse
 from proxy.sql.shape import shape
@@ -75,6 +75,8 @@ def test_ordinary_statements_are_general(sql: str) -> None:
         "UPDATE crm.customers SET ssn = 'x' WHERE id = 5",  # it could be what the mask shows
         "DELETE FROM shop.notes WHERE 1 = 2",  # 1 = 1 would be none
         "SELECT id FROM shop.items ORDER BY kind, -1",
+        "SELECT id FROM shop.items WHERE id = 5 ORDER BY 0",
+        "SELECT id FROM shop.items WHERE id = 5 ORDER BY 1000",
         "SELECT max(ssn) FROM crm.customers WHERE id > 5",  # its text is rewritten
         "SELECT 1; SELECT 2",
         "SET work_mem = 5",
@@ -145,6 +147,14 @@ def test_the_depth_of_short_texts_is_measured_where_longer_ones_have_their_shape
     assert keep(deep, parse(deep)) is None
     shallow = deep.replace("-(", " (")
     assert keep(shallow, parse(shallow)) is not None
+
+
+def test_a_normalised_text_has_a_number_for_each_constant_and_nothing_more() -> None:
+    found = Constants("SELECT 0 + 0", ("SELECT ", " + ", ""), ())
+    assert found.left_nothing("SELECT $1 + $2")
+    assert found.left_nothing("SELECT $8 + $7")
+    for other in ("$1 + $1", "$1 + $3", "$1 + $25", "$1 + $2 ", "$1+ $2", "5 + $2", "$1 + 5", ""):
+        assert not found.left_nothing(f"SELECT {other}")
 
 
 def test_problems_are_not_shared() -> None:

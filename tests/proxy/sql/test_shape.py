@@ -26,6 +26,7 @@ KINDS = {b"'a'": "SCONST", b"0": "ICONST", b"9999999999": "FCONST", b"0.0": "FCO
         ("LIMIT 5 OFFSET 10", "LIMIT 0 OFFSET 0"),
         ("x > 1 GROUP BY 1, 2 ORDER BY 3 DESC, 12 LIMIT 9", "x > 0 GROUP BY 1, 2 ORDER BY 3 DESC, 12 LIMIT 0"),
         ("ORDER BY 1.5", "ORDER BY 0.0"),
+        ("x > 1 ORDER BY 100, 1", "x > 0 ORDER BY 0, 0"),
     ],
 )
 def test_the_shape(sql: str, expected: str) -> None:
@@ -44,6 +45,13 @@ def test_the_shape(sql: str, expected: str) -> None:
 def test_what_is_not_plain_is_given_up(sql: str) -> None:
     assert shape(f"SELECT {sql}".encode()) is None
     assert plain_constants(f"SELECT {sql}".encode()) is None
+
+
+@pytest.mark.parametrize("place", ["x = {}", "ORDER BY {}", "GROUP BY 1, {}", "ORDER BY 1 DESC, {}", "{}"])
+def test_what_stays_as_it_is_does_not_look_like_a_constant(place: str) -> None:
+    for kind in KINDS:
+        data = place.format(kind.decode()).encode()
+        assert [found for *_, found in plain_constants(data) or ()] == [kind]
 
 
 def test_what_has_no_constant_and_what_is_long_has_no_shape() -> None:
@@ -73,6 +81,7 @@ def test_the_server_reads_what_the_shape_says(sql: str, number: int) -> None:
         tokens = None
     other = varied(sql, random.Random(number))
     assert shape(other.encode()) == general == shape(general)
+    assert len({tuple(kind for *_, kind in plain_constants(text) or ()) for text in (sql.encode(), other.encode(), general)}) == 1
     for text in (other, general.decode()):
         data = text.encode()
         if tokens is None:
