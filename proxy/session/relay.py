@@ -28,7 +28,7 @@ from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
-from proxy.sql.facts import Analysis, Facts
+from proxy.sql.facts import Analysis, CopyOut, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
@@ -269,10 +269,13 @@ class Relay:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
         sanitise = plan.sanitise_errors
+        copies: tuple[CopyOut, ...] = ()
         unread = prospect.analysis.problem or prospect.analysis.syntax is not None
         for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
+            if facts.copy_out is not None:
+                copies += (facts.copy_out,)
             if prospect.context.masks.by_column and (facts.runs_prepared or "cursor" in facts.actions):
                 sanitise = True  # what runs is in another text, which may touch anything
         self.named.forwarded(prospect)
@@ -280,7 +283,6 @@ class Relay:
         running = Running(prospect.statement, self.state.now, limit=limit.of(prospect))
         self.limited = running.limit is not None
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
-        copies = tuple([facts.copy_out for facts in prospect.analysis.statements if facts.copy_out is not None])
         return Expected(
             kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan",
             expects_masked=plan.kind == "result", owed=running if kind is Kind.QUERY else None, copies=copies,
