@@ -119,10 +119,9 @@ def executed(relay: Relay, running: Running) -> None:
     relay.abandon_wait()
 
 
-def settle(relay: Relay, ready: Expected) -> None:
-    """ReadyForQuery is here. What was cut off has not failed on the server: that of an open transaction is made up for."""
-    running = ready.owed
-    if running is None or running.cut is None or running.told:
+def settle(relay: Relay, ready: Expected, running: Running) -> None:
+    """ReadyForQuery is here behind what was cut off. If that has not failed on the server, an open transaction is made to."""
+    if running.told or running.cut is None:
         return
     if relay.status == b"I":
         running.cut = replace(running.cut, detail="It had ended before it could be stopped: what it changed, if anything, stands.")

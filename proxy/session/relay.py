@@ -29,7 +29,7 @@ from proxy.session.prepared import Portal, Prepared
 from proxy.session.questions import Question, put
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
-from proxy.sql.facts import Analysis, Facts
+from proxy.sql.facts import Analysis, CopyOut, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
@@ -291,16 +291,18 @@ class Relay:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
         sanitise = sanitises(prospect)
+        copies: tuple[CopyOut, ...] = ()
         unread = prospect.analysis.problem or prospect.analysis.syntax is not None
         for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
+            if facts.copy_out is not None:
+                copies += (facts.copy_out,)
         self.named.forwarded(prospect)
         self.sanitising = self.sanitising or sanitise
         running = Running(prospect.statement, self.state.now, limit=limit.of(prospect))
         self.limited = running.limit is not None
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
-        copies = tuple([facts.copy_out for facts in prospect.analysis.statements if facts.copy_out is not None])
         return Expected(
             kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan",
             expects_masked=plan.kind == "result", owed=running if kind is Kind.QUERY else None, copies=copies,

@@ -317,7 +317,8 @@ def on_copy_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
 
 def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.status = ReadyForQuery.decode(_body(reader)).status
-    limit.settle(relay, head)
+    if head.owed is not None and head.owed.cut is not None:
+        limit.settle(relay, head, head.owed)
     _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)
     relay.pending.copying_in = False
     if head.running is not None:
