@@ -175,7 +175,7 @@ class Relay:
             then(errors.cancelled())
         elif examined.context is not self.gate.context():
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
-        elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
+        elif examined.analysis.incomplete and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
         else:
             then(examined)

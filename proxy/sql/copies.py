@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from proxy.sql.catalog import Catalog, Column, Relation
+from proxy.sql.functions import reveals
 
 _SPARED_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 869})
 _NAME = r'(?:[\w$]+|"[^"]+")'
 _WRITTEN = re.compile(
     rf"\b(?:insert\s+into|update|merge\s+into)\s+(?:only\s+)?({_NAME}(?:\s*\.\s*{_NAME})*)"
-    rf"(?:\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\))?", re.IGNORECASE,
+    rf"(?:\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)(?:\s*(values)\s*\()?)?", re.IGNORECASE,
 )  # fmt: skip
 _ASSIGNED = re.compile(rf"(?:^|;|\bbegin\b|\bthen\b|\belse\b|\bloop\b)\s*new\s*(?:\.\s*({_NAME}))?[^:=;]*?:?=([^;]*)", re.IGNORECASE)
 _INTO = re.compile(r"\binto\s+(?:strict\s+)?([^;]*?)(?:\bfrom\b|;|\Z)", re.IGNORECASE)
@@ -29,6 +30,14 @@ _TO_VECTOR = re.compile(r"tsvector_update_trigger(?:_column)?\((.*)\)", re.IGNOR
 _PLAIN_WORDS = frozenset({
     "new", "old", "null", "true", "false", "and", "or", "not", "is", "case", "when", "then", "else", "end", "current_date", "current_user",
     "current_timestamp", "localtimestamp", "session_user", "tg_op", "tg_table_name", "tg_name", "interval", "text", "timestamp", "date",
+})  # fmt: skip
+
+_PUNCTUATION = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[()\[\],]")
+_ROW_COLUMN = re.compile(rf"\b(?:new|old)\s*\.\s*({_NAME})", re.IGNORECASE)
+_CALLED = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
+_ABOUT_THE_TRIGGER = frozenset({
+    "null", "true", "false", "default", "tg_op", "tg_name", "tg_table_name", "tg_table_schema", "tg_relname", "tg_when", "tg_level",
+    "current_user", "session_user", "user", "current_date", "current_timestamp", "localtimestamp",
 })  # fmt: skip
 
 Copied = dict[int, dict[int, str]]  # relation oid -> attribute number -> what copies there
@@ -50,7 +59,7 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
         own = {*masked.get(oid, ()), *found.get(oid, ())}
         kept = {column.type_oid for column in origin.columns if column.attnum in own}
         for text in (*origin.rules, *(_whole_code(function, catalog) for function in origin.triggers)):
-            for relation, column in _written(text, origin, catalog):
+            for relation, column in _written(text, origin, own, catalog):
                 if column.type_oid not in _SPARED_TYPES or column.type_oid in kept:
                     found[relation.oid].setdefault(column.attnum, f"copied by a trigger on {origin.full_name}")
                     if relation.oid not in pending:
@@ -84,14 +93,41 @@ def _bare(name: str) -> str:
     return name[1:-1] if name.startswith('"') else name.lower()
 
 
-def _written(text: str, origin: Relation, catalog: Catalog) -> Iterable[tuple[Relation, Column]]:
-    """The columns of other relations that code may write to; of an INSERT those that it lists."""
-    for name, listed in _WRITTEN.findall(text):
+def _written(text: str, origin: Relation, own: set[int], catalog: Catalog) -> Iterable[tuple[Relation, Column]]:
+    """The columns of other relations that code may write to; of an INSERT those that it lists and gives more than plain values."""
+    for match in _WRITTEN.finditer(text):
+        name, listed, values = match.groups()
         bare = _bare(re.findall(_NAME, name)[-1])
-        wanted = {_bare(one) for one in re.findall(_NAME, listed)}
+        wanted = [_bare(one) for one in re.findall(_NAME, listed or "")]
+        given = _values(text, match.end()) if values else []
+        if len(given) == len(wanted):
+            wanted = [one for one, value in zip(wanted, given, strict=True) if not _is_plain(value, origin, own, catalog)]
         for relation in catalog.relations.values():
             if relation.name == bare and relation.oid != origin.oid:
-                yield from ((relation, column) for column in relation.columns if not wanted or column.name in wanted)
+                yield from ((relation, column) for column in relation.columns if not listed or column.name in wanted)
+
+
+def _values(text: str, start: int) -> list[str]:
+    """The values of the only row of an INSERT that begins there; none where more follows that could write."""
+    found, depth, begun = [], 0, start
+    for part in _PUNCTUATION.finditer(text, start):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(part[0], 0)
+        if depth < 0 or (part[0] == "," and depth == 0):
+            found.append(text[begun : part.start()])
+            begun = part.end()
+        if depth < 0:
+            rest = text[part.end() :].partition(";")[0].lower()
+            return [] if rest.lstrip().startswith(",") or "conflict" in rest else found
+    return []
+
+
+def _is_plain(value: str, origin: Relation, own: set[int], catalog: Catalog) -> bool:
+    """A value of a trigger's or rule's INSERT that holds nothing masked: constants, what the trigger is, other columns of the row."""
+    derived = own | {number for number, _, _ in origin.foreign_keys}
+    free = {one.name for one in origin.columns if one.attnum not in derived and not one.generated and not one.computed}
+    rest = _ROW_COLUMN.sub(lambda found: " " if _bare(found[1]) in free else found[0], _STRING.sub("''", value))
+    rest = _CALLED.sub(lambda found: "(" if found[1].lower() in catalog.builtins and not reveals(found[1].lower()) else found[0], rest)
+    return '"' not in rest and "$" not in rest and _words(rest) <= _ABOUT_THE_TRIGGER
 
 
 def _filled(relation: Relation, catalog: Catalog, masked: frozenset[int], names: frozenset[str], types: set[int]) -> list[Column]:

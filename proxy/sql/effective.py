@@ -272,6 +272,6 @@ def _with_code(names: set[str], catalog: Catalog) -> frozenset[str]:
     while led := [one for one in pending if mentions(one.language, one.source or one.definition, frozenset(found))]:
         found |= {function.name.lower() for function in led}
         oids = {function.oid for function in led}
-        found |= {symbol for symbol, functions in catalog.operators.items() if not oids.isdisjoint(functions)}
+        found |= {symbol for symbol, operators in catalog.operators.items() if any(one.function in oids for one in operators)}
         pending = [function for function in pending if function.oid not in oids]
     return frozenset(found)

@@ -246,6 +246,14 @@ def _function_refusal(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -
             hidden = masks.masked(reference.sources) if reference.context != WRITE else []
             if hidden:
                 return f"{_called(name)} reads masked column {masks.name(hidden[0])}"
+    for action in outcome.rules:
+        for use in action.reader.uses:
+            if masks.of(use.relation).refuse:
+                return f"a rule on {action.relation.full_name} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
+        for reference in action.reader.references if action.shows else ():
+            hidden = masks.masked(reference.sources) if reference.context != WRITE else []
+            if hidden:
+                return f"a rule on {action.relation.full_name} shows masked column {masks.name(hidden[0])}"
     catching = next((name for name, body in outcome.bodies if body.catches), "")
     if catching:
         changed = [use.relation for _, body in outcome.bodies for use in body.uses if use.target]
@@ -309,15 +317,24 @@ def _reached(changed: Iterable[Relation], reader: Reader, masks: EffectiveMasks)
     return [found for oid in sorted(oids) for found in (reader.catalog.changed_with(oid) if reader.catalog else ())]
 
 
+def _told(relation: Relation, reader: Reader, masks: EffectiveMasks) -> bool:
+    """Whether code of the relation's triggers may get at masked values, and so tell of them."""
+    known = reader.catalog.functions if reader.catalog is not None else {}
+    functions = [known.get(oid) for oid in relation.triggers]
+    names = masks.revealing_names()
+    return any(one is not None and mentions(one.language, one.source or one.definition, names) for one in functions)
+
+
 def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
     """Whether an error or notice of this statement could quote a masked value."""
-    if outcome.opaque or "do" in reader.actions or any(body.writes for _, body in outcome.bodies):
+    if outcome.opaque or ("do" in reader.actions and not outcome.block_read):
         return True
-    changed = [use.relation for use in reader.uses if use.target] + reader.altered
+    everyone = [reader, *(body for _, body in outcome.bodies), *(action.reader for action in outcome.rules)]
+    changed = [relation for one in everyone for relation in (*(use.relation for use in one.uses if use.target), *one.altered)]
     reached = _reached(changed, reader, masks)
-    if any(masks.of(relation).masks or masks.of(relation).refuse or relation.triggers for relation in reached):
+    if any(masks.of(relation).masks or masks.of(relation).refuse or _told(relation, reader, masks) for relation in reached):
         return True
     if any(use.relation.kind == "v" and masks.of(use.relation).masks for use in reader.uses):
         return True  # what a view computes from masked values may fail on them
-    return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and bool(reader.writes)
+    return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and any(one.writes for one in everyone)
 

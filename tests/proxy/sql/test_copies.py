@@ -16,7 +16,7 @@ def known(code: str, owner: int = 1, *, rule: str = "", trigger: str = "CREATE T
     functions = {"f": code, **(more or {})}
     rows = [
         [str(90 + number), "vault", name, "f", "plpgsql", "v", "0", "0", "f", source, None, None, None, None,
-         "f", "p", "pg_catalog.trigger", "f", "f", None, None]
+         "f", "p", "pg_catalog.trigger", "f", "f", None, None, None, None, None]
         for number, (name, source) in enumerate(functions.items())
     ]
     columns = [
