@@ -51,20 +51,27 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
         if relation.triggers:
             for column in _filled(relation, catalog, frozenset(masked.get(relation.oid, ())), names, types):
                 found[relation.oid].setdefault(column.attnum, f"filled in by a trigger of {relation.full_name}")
-    pending = [*masked, *found]
+    codes = {relation.oid: _codes(relation, catalog) for relation in catalog.relations.values() if relation.triggers or relation.rules}
+    led = {oid for oid, texts in codes.items() if any(not names.isdisjoint(_words(text)) for text in texts)}
+    pending = list(dict.fromkeys([*masked, *found, *sorted(led)]))
     for oid in pending:
         origin = catalog.relation(oid)
         if origin is None:
             continue
         own = {*masked.get(oid, ()), *found.get(oid, ())}
-        kept = {column.type_oid for column in origin.columns if column.attnum in own}
-        for text in (*origin.rules, *(_whole_code(function, catalog) for function in origin.triggers)):
+        kept = {column.type_oid for column in origin.columns if column.attnum in own} | (types if oid in led else set())
+        # Code on a relation that holds nothing itself may fetch it elsewhere.
+        for text in (text for text in codes.get(oid, ()) if own or not names.isdisjoint(_words(text))):
             for relation, column in _written(text, origin, own, catalog):
                 if column.type_oid not in _SPARED_TYPES or column.type_oid in kept:
                     found[relation.oid].setdefault(column.attnum, f"copied by a trigger on {origin.full_name}")
                     if relation.oid not in pending:
                         pending.append(relation.oid)
     return found
+
+
+def _codes(relation: Relation, catalog: Catalog) -> list[str]:
+    return [*relation.rules, *(_whole_code(function, catalog) for function in relation.triggers)]
 
 
 def _columns(catalog: Catalog, oid: int, numbers: Iterable[int]) -> list[Column]:

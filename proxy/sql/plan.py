@@ -250,10 +250,12 @@ def _function_refusal(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -
         for use in action.reader.uses:
             if masks.of(use.relation).refuse:
                 return f"a rule on {action.relation.full_name} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
-        for reference in action.reader.references if action.shows else ():
+        for reference in action.reader.references:
             hidden = masks.masked(reference.sources) if reference.context != WRITE else []
-            if hidden:
-                return f"a rule on {action.relation.full_name} shows masked column {masks.name(hidden[0])}"
+            # Where the row's own values go is known, and masked there.
+            told = [source for source in hidden if action.shows or source[0] != action.relation.oid]
+            if told:
+                return f"a rule on {action.relation.full_name} reads masked column {masks.name(told[0])}"
     catching = next((name for name, body in outcome.bodies if body.catches), "")
     if catching:
         changed = [use.relation for _, body in outcome.bodies for use in body.uses if use.target]
