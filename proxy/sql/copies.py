@@ -20,7 +20,7 @@ _WRITTEN = re.compile(
     rf"(?:\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)(?:\s*(values)\s*\()?)?", re.IGNORECASE,
 )  # fmt: skip
 _ASSIGNED = re.compile(rf"(?:^|;|\bbegin\b|\bthen\b|\belse\b|\bloop\b)\s*new\s*(?:\.\s*({_NAME}))?[^:=;]*?:?=([^;]*)", re.IGNORECASE)
-_INTO = re.compile(r"\binto\s+(?:strict\s+)?([^;]*?)(?:\bfrom\b|;|\Z)", re.IGNORECASE)
+_INTO = re.compile(r"(\b(?:insert|merge)\s+)?\binto\s+(?:strict\s+)?([^;]*?)(?:\bfrom\b|;|\Z)", re.IGNORECASE)
 _NEW = re.compile(rf"\bnew\b(?:\s*\.\s*({_NAME}))?", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[^\W\d][\w$]*")
@@ -52,7 +52,8 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
             for column in _filled(relation, catalog, frozenset(masked.get(relation.oid, ())), names, types):
                 found[relation.oid].setdefault(column.attnum, f"filled in by a trigger of {relation.full_name}")
     codes = {relation.oid: _codes(relation, catalog) for relation in catalog.relations.values() if relation.triggers or relation.rules}
-    led = {oid for oid, texts in codes.items() if any(not names.isdisjoint(_words(text)) for text in texts)}
+    hidden = {column.name.lower() for oid, numbers in masked.items() for column in _columns(catalog, oid, numbers)}
+    led = {oid for oid, texts in codes.items() if any(_fetches(text, names, hidden) for text in texts)}
     pending = list(dict.fromkeys([*masked, *found, *sorted(led)]))
     for oid in pending:
         origin = catalog.relation(oid)
@@ -61,7 +62,7 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
         own = {*masked.get(oid, ()), *found.get(oid, ())}
         kept = {column.type_oid for column in origin.columns if column.attnum in own} | (types if oid in led else set())
         # Code on a relation that holds nothing itself may fetch it elsewhere.
-        for text in (text for text in codes.get(oid, ()) if own or not names.isdisjoint(_words(text))):
+        for text in (text for text in codes.get(oid, ()) if own or _fetches(text, names, hidden)):
             for relation, column in _written(text, origin, own, catalog):
                 if column.type_oid not in _SPARED_TYPES or column.type_oid in kept:
                     found[relation.oid].setdefault(column.attnum, f"copied by a trigger on {origin.full_name}")
@@ -72,6 +73,16 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
 
 def _codes(relation: Relation, catalog: Catalog) -> list[str]:
     return [*relation.rules, *(_whole_code(function, catalog) for function in relation.triggers)]
+
+
+def _fetches(text: str, names: frozenset[str], hidden: set[str]) -> bool:
+    """Whether code can read masked values: it names what leads to them, and not only as what it writes to."""
+
+    def target(found: re.Match[str]) -> str:
+        rest = _words(text[found.end() :].partition(";")[0])
+        return " " if found[0].lower().startswith("insert") or rest.isdisjoint(hidden) else found[0]
+
+    return not names.isdisjoint(_words(_WRITTEN.sub(target, text)))
 
 
 def _columns(catalog: Catalog, oid: int, numbers: Iterable[int]) -> list[Column]:
@@ -165,7 +176,7 @@ def _assigned(text: str, safe: set[str], every: set[str]) -> set[str]:
     for name, value in _ASSIGNED.findall(text):
         if not _words(_STRING.sub("''", value)) <= safe:
             found |= {_bare(name)} if name else every
-    for targets in _INTO.findall(text):
-        for name in _NEW.findall(targets):
+    for changes, targets in _INTO.findall(text):
+        for name in _NEW.findall(targets) if not changes else ():
             found |= {_bare(name)} if name else every
     return found
