@@ -44,6 +44,7 @@ class Replacement:
     use: Use
     masks: dict[int, Mask]
     made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # shared by all uses of the relation
+    rows: str = ""  # a condition on its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class _Cutter:
         made = replacement.made.get(key)
         if made is None:
             text = sub_select(replacement.use.relation, replacement.masks, only=only, sample=sample, extra=extra, columns=columns)
+            text += f" WHERE {replacement.rows}" if replacement.rows else ""
             made = (text, _tree(text))
             if not sample and not columns:
                 replacement.made[key] = made
