@@ -14,6 +14,7 @@
      ├── 08006  the server went away             (server_gone)
      ├── 0A000  the gateway does not speak this  (unsupported)
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
+     ├── 42883  no function of that name         (undefined_function)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 53300  too many failed sign-ins from there (too_many_failures)
      ├── 54000  too many rows; too long to be recorded (too_many_rows)
@@ -90,6 +91,10 @@ def server_gone(reason: str) -> Refusal:
 def syntax_error(message: str, position: int) -> Refusal:
     """``position`` counts characters from 1, as in the manual (55.8, field P)."""
     return Refusal("42601", message, position=position)
+
+
+def undefined_function(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("42883", reason, _decision(decision), hint)
 
 
 def too_many_sessions(reason: str, setting: str) -> Refusal:

@@ -182,7 +182,7 @@ class Relay:
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
         elif self._lacks_names(examined, tried):
             self._examine(sql, then, tried | {"needed"})
-        elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
+        elif examined.analysis.incomplete and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
         else:
             then(examined)

@@ -121,11 +121,13 @@ class _Text:
         self.created: set[str] = set()  # by earlier statements of the text
         self.redefined = False  # an earlier statement may have changed what names stand for
         self.unknown: set[str] = set()
+        self.unknown_function = ""
 
     def analysis(self) -> Analysis:
         read = [self._statement(statement) for statement in self.statements]
         return Analysis(
             statements=tuple(one.facts for one in read), plan=self._plan(read), unknown_relations=frozenset(self.unknown),
+            unknown_function=self.unknown_function,
         )
 
     def _statement(self, statement: Statement) -> _Read:
@@ -135,7 +137,9 @@ class _Text:
         outcome = follow(reader)
         outcome.block_read = statement.kind == "DoStmt" and follow_block(text, reader, outcome)
         self.unknown |= reader.unknown - self.created
-        problem = reader.problem or self._binding_problem(reader)
+        if len(self.statements) == 1:
+            self.unknown_function = next((verdict.name for verdict in reader.calls if verdict.kind == "unknown"), "")
+        problem = reader.problem or outcome.problem or self._binding_problem(reader)
         facts = _facts(statement, action, reader, outcome, problem, normalise(text))
         if problem:
             verdict = Verdict("refuse", problem) if self.masks else Verdict()
@@ -206,7 +210,7 @@ class _Text:
 
 def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, problem: str, normalised: str) -> Facts:
     kind, node = statement.kind, statement.node
-    bodies = [body for _, body in outcome.bodies]
+    bodies = [body for _, body in outcome.bodies] + [action.reader for action in outcome.rules]
     everyone = [reader, *bodies]
     actions = reader.actions | outcome.actions | ({"unanalyzable"} if problem else set())
     return Facts(

@@ -121,8 +121,6 @@ def target_entry(reader: Reader, node: Node) -> Entry:
     if use is None:
         return Entry(name, [], "" if alias else node.get("schemaname", ""), more=NOTHING)
     use.target = True
-    if use.relation.has_rules:
-        reader.fail(f"{use.relation.full_name} has rewrite rules: what the statement does instead cannot be told")
     return entry_of_relation(use, name, "" if alias else use.relation.schema)
 
 

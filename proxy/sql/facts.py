@@ -85,9 +85,15 @@ class Analysis:
     plan: MaskPlan = field(default_factory=MaskPlan)
     syntax: SyntaxProblem | None = None
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
+    unknown_function: str = ""  # called by its only statement, and not in the catalog: likewise
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
     planned: str = ""  # what the planner is asked about, where that is not the text that is sent
     constants_matter: bool = True  # else this is the analysis of every text of the same shape (proxy.sql.shape)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it names something that the catalog does not hold."""
+        return bool(self.unknown_relations or self.unknown_function)
 
 
 @dataclass(frozen=True, slots=True)

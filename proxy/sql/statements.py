@@ -156,6 +156,11 @@ def _rename(reader: Reader, node: Node) -> None:
     _utility(reader, node)
 
 
+def _refresh(reader: Reader, node: Node) -> None:
+    _altered(reader, node["relation"])
+    reader.refreshed += reader.altered
+
+
 def _create_table(reader: Reader, node: Node) -> None:
     _altered(reader, node.get("base", node).get("relation", node.get("relation", {})))
     main = reader.writes.copy()
@@ -255,6 +260,7 @@ _SPECIAL: dict[str, Callable[[Reader, Node], None]] = {
     "DropStmt": _drop,
     "GrantStmt": _grant,
     "RenameStmt": _rename,
+    "RefreshMatViewStmt": _refresh,
     "CreateStmt": _create_table,
     "CreateForeignTableStmt": _create_table,
     "CreateFunctionStmt": _create_function,

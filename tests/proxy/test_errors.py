@@ -8,7 +8,7 @@ from proxy.errors import Refusal
 
 REASONS = {
     "denied": "r", "approval_needed": "r", "approval_refused": "r", "undecidable": "r", "identity": "r", "wrong_key": "bot",
-    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r",
+    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r", "undefined_function": "r",
 }  # fmt: skip
 
 
