@@ -86,6 +86,7 @@ class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
         (None, {"fields": ("username", "password", "email", "first_name", "last_name", "is_active")}),
         ("Roles", {"fields": ("is_superuser", "is_approver", "is_auditor")}),
         ("Groups", {"fields": ("groups",)}),
+        ("Sign-in by OIDC", {"fields": ("oidc_issuer", "oidc_subject")}),
         ("Times", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)

@@ -50,9 +50,31 @@ class User(AbstractUser):
     is_auditor = models.BooleanField(
         "auditor", default=False, help_text="May read the audit, make exports, and read (not change) the policy."
     )
+    oidc_issuer = models.CharField(
+        "OIDC issuer",
+        max_length=500,
+        blank=True,
+        validators=[validators.issuer_url],
+        help_text="The `iss` of the identity provider at which this person signs in.",
+    )
+    oidc_subject = models.CharField(
+        "OIDC subject",
+        max_length=255,
+        blank=True,
+        validators=[validators.printable],
+        help_text="The `sub` by which the provider knows this person. The two together are the identity; names and addresses are not.",
+    )
 
     class Meta(AbstractUser.Meta):
         ordering = ("username",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["oidc_issuer", "oidc_subject"],
+                name="one_person_per_identity",
+                condition=~models.Q(oidc_subject=""),
+                violation_error_message="Another account already has this identity.",
+            ),
+        ]
 
     @property
     def roles(self) -> list[str]:
@@ -69,6 +91,8 @@ class User(AbstractUser):
         super().clean()
         if self.is_approver and not self.email:
             raise ValidationError({"email": "An approver needs an e-mail address: the links go there."})
+        if bool(self.oidc_issuer) != bool(self.oidc_subject):
+            raise ValidationError({"oidc_subject": "Give the OIDC issuer and the OIDC subject together, or neither."})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.is_staff = self.is_superuser  # the admin site is the admins' and nobody else's

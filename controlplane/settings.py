@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 
 from controlplane import environment as _env
+from controlplane.oidc import configuration as _oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _environment = _env.read_environment()
@@ -20,6 +21,8 @@ TIDEGATE_BROKER_URL = _env.required(_environment, "TIDEGATE_BROKER_URL", "redis:
 DATABASES = {"default": _env.database(_environment)}
 ALLOWED_HOSTS = _env.allowed_hosts(_environment, TIDEGATE_PUBLIC_URL)
 _mail = _env.mail(_environment)
+TIDEGATE_OIDC = _oidc.read(_environment)  # None: people sign in with local accounts only
+TIDEGATE_LOCAL_SIGN_IN = _env.local_sign_in(_environment)
 _https = TIDEGATE_PUBLIC_URL.startswith("https://")
 
 # --- what workers are told ----------------------------------------------------------------------------------------------
@@ -57,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "controlplane.sessions.SessionLimits",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "controlplane.urls"
@@ -85,6 +89,15 @@ FORMAT_MODULE_PATH = ["controlplane.formats"]
 USE_I18N = True
 
 # --- sign-in, sessions, transport ---------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+if TIDEGATE_OIDC:
+    AUTHENTICATION_BACKENDS.append("controlplane.oidc.backend.Backend")
+OIDC_USE_PKCE = True
+OIDC_PKCE_CODE_CHALLENGE_METHOD = "S256"
+OIDC_TOKEN_USE_BASIC_AUTH = True
+OIDC_TIMEOUT = 5  # seconds, of each request to the provider
+OIDC_MAX_STATES = 10  # sign-ins begun at the same time in one browser
+OIDC_AUTHENTICATION_CALLBACK_URL = "oidc_callback"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "start"
 LOGOUT_REDIRECT_URL = "login"
@@ -94,7 +107,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_AGE = 30 * 60  # without a request; SessionLimits moves it on
+TIDEGATE_SESSION_SECONDS = 12 * 3600  # then even a busy session is over
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # a link in an e-mail must find the approver signed in

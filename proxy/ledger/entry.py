@@ -49,6 +49,9 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "approval.cancelled": _APPROVAL,
     "approval.consumed": _APPROVAL,
     "admin.changed": _fields("model object action actor", "before after"),
+    "admin.signed_in": _fields("actor method address"),
+    "admin.signed_out": _fields("actor reason address"),
+    "admin.sign_in_failed": _fields("method reason reference address", "account"),
     "export.made": _fields("export by filters entries size sha256"),
 }
 
