@@ -15,7 +15,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from approvals import approvers, links, services
+from approvals import approvers, links, services, step_up
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest, Vote, Workflow
 from controlplane.api import ServiceViewSet
@@ -178,6 +178,8 @@ class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         objection = approvers.objection(approval, request.user)
         if objection:
             raise PermissionDenied(objection)
+        if approve and step_up.asked(approval) != step_up.NONE:
+            raise PermissionDenied(f"{step_up.objection(approval, request.user, None)} It is {links.request_url(approval.pk)}")
         try:
             services.decide(approval, actor=request.user, approve=approve, comment=comment)
         except services.Refused as refusal:
@@ -210,7 +212,7 @@ class WorkflowSerializer(ServiceSerializer):
     class Meta:
         model = Workflow
         fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait")
-        fields += ("auto_approve", "notify", "escalate")
+        fields += ("step_up", "auto_approve", "notify", "escalate")
 
     def _save(self, instance: Workflow, values: dict[str, Any]) -> Workflow:
         if "notify" in values:

@@ -43,6 +43,7 @@ from controlplane.models import (
     EnrolmentToken,
     Grant,
     OidcIssuer,
+    Passkey,
     Subject,
     User,
     Worker,
@@ -109,6 +110,21 @@ class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
             if user is not None and user.password != before:
                 services.record_password_change(user, actor=request.user)
         return response
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(ServiceModelAdmin):
+    """People add theirs on their account page; here one that was lost is removed."""
+
+    fields = ("user", "name", "created_at", "last_used_at")
+    list_display = ("user", "name", "created_at", "last_used_at")
+    search_fields = ("user__username", "name")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(OidcIssuer)

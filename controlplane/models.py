@@ -30,6 +30,7 @@ __all__ = [
     "Grant",
     "Group",
     "OidcIssuer",
+    "Passkey",
     "SignInAttempt",
     "Subject",
     "User",
@@ -97,6 +98,29 @@ class User(AbstractUser):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.is_staff = self.is_superuser  # the admin site is the admins' and nobody else's
         super().save(*args, **kwargs)
+
+
+class Passkey(models.Model):
+    """A person's WebAuthn credential: its public half, by which an approval can be proved (passkeys.py)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60, validators=[validators.printable], help_text="Whatever tells it from the others.")
+    credential_id = models.BinaryField(max_length=1023, unique=True, editable=False)
+    public_key = models.BinaryField(editable=False)
+    sign_count = models.PositiveBigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "name"], name="one_passkey_of_a_name", violation_error_message="You have a passkey of this name already."
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
 
 
 class OidcIssuer(models.Model):

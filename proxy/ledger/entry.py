@@ -23,7 +23,7 @@ def _fields(public: str, sensitive: str = "") -> dict[str, str]:
     return {**dict.fromkeys(public.split(), PUBLIC), **dict.fromkeys(sensitive.split(), SENSITIVE)}
 
 
-_APPROVAL = _fields("request by subject connection binding", "comment")
+_APPROVAL = _fields("request by subject connection binding proof", "comment")
 
 # Kind -> field -> class. What is not here is secret: it must not leave the process, so such a record is refused.
 CLASSES: Mapping[str, Mapping[str, str]] = {
