@@ -20,6 +20,7 @@ from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest, Vote, Workflow
 from controlplane.api import ServiceViewSet
 from controlplane.authentication import WorkerAuthentication
+from controlplane.idempotency import Idempotent
 from controlplane.models import User
 from controlplane.permissions import IsWorker
 from controlplane.serializers import ServiceSerializer, names
@@ -147,12 +148,13 @@ class AnswerSerializer(serializers.Serializer):
     comment = serializers.CharField(max_length=2000, allow_blank=True, default="")
 
 
-class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class ApprovalViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Held statements. People see what they may answer for; auditors and admins see all."""
 
     queryset = ApprovalRequest.objects.none()
     serializer_class = RequestSerializer
     permission_classes = [IsAuthenticated]
+    writes_need = "approve"
     filterset_class = RequestFilter
 
     def get_queryset(self) -> Any:

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from controlplane import passkeys, services, sessions
+from controlplane import access_tokens, passkeys, services, sessions
 from controlplane.models import User
 from controlplane.oidc.views import address_to_connect
 
+SPANS = {30: "30 days", 90: "90 days", 365: "one year"}  # for which a new token is good
 RECENTLY = 300  # seconds for which a sign-in is fresh enough to change how one signs in
 
 
@@ -29,6 +30,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "connected": bool(provider) and request.user.oidc_issuer == provider.issuer,
         "passkeys": request.user.passkeys.all(),
         "no_passkeys": passkeys.unavailable(),
+        "tokens": request.user.access_tokens.all(),
+        "scopes": access_tokens.SCOPES.items(),
+        "spans": SPANS.items(),
         "fresh": sessions.proved_within(request, RECENTLY),
     })  # fmt: skip
 
@@ -85,6 +89,37 @@ def change_passkey(request: HttpRequest, pk: int) -> HttpResponse:
         services.save(passkey, actor=user, publish=False)
     except ValidationError as problem:
         messages.error(request, f"Nothing was changed: {' '.join(problem.messages)}")
+    return HttpResponseRedirect(reverse("account"))
+
+
+@require_POST
+@never_cache
+@login_required
+def add_token(request: HttpRequest) -> HttpResponse:
+    """A new access token, shown this once."""
+    if not sessions.proved_within(request, RECENTLY):
+        return _to_confirm()
+    days = request.POST.get("days", "")
+    try:
+        token, text = access_tokens.create(
+            _person(request),
+            name=request.POST.get("name", ""),
+            scopes=request.POST.getlist("scopes"),
+            days=int(days) if days.isascii() and days.isdigit() else 0,
+        )
+    except ValidationError as problem:
+        messages.error(request, f"No token was made: {' '.join(problem.messages)}")
+        return HttpResponseRedirect(reverse("account"))
+    return render(request, "token.html", {"token": token, "text": text})
+
+
+@require_POST
+@login_required
+def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
+    user = _person(request)
+    token = get_object_or_404(user.access_tokens, pk=pk)
+    services.remove(token, actor=user, publish=False)
+    messages.success(request, f"The token {token.name} is removed: whatever uses it is refused from now on.")
     return HttpResponseRedirect(reverse("account"))
 
 

@@ -18,8 +18,6 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from rest_framework.authtoken import admin as token_admin  # noqa: F401  imported so that it has registered what is taken out below
-from rest_framework.authtoken.models import TokenProxy
 
 from controlplane import services, workers
 from controlplane.admin_base import (
@@ -37,6 +35,7 @@ from controlplane.admin_base import (
     show_secret,
 )
 from controlplane.models import (
+    AccessToken,
     ApiKey,
     BundleVersion,
     Connection,
@@ -52,7 +51,6 @@ from controlplane.models import (
 from proxy.sql.facts import ACTIONS
 
 admin.site.unregister(Group)
-admin.site.unregister(TokenProxy)  # its pages show other people's tokens
 
 
 @admin.register(Group)
@@ -112,12 +110,9 @@ class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
         return response
 
 
-@admin.register(Passkey)
-class PasskeyAdmin(ServiceModelAdmin):
-    """People add theirs on their account page; here one that was lost is removed."""
+class OwnThingAdmin(ServiceModelAdmin):
+    """What people make for themselves on their account page; here it is only looked at, and removed when it was lost."""
 
-    fields = ("user", "name", "created_at", "last_used_at")
-    list_display = ("user", "name", "created_at", "last_used_at")
     search_fields = ("user__username", "name")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -125,6 +120,16 @@ class PasskeyAdmin(ServiceModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(OwnThingAdmin):
+    list_display = fields = ("user", "name", "created_at", "last_used_at")
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(OwnThingAdmin):
+    list_display = fields = ("user", "name", "scopes", "expires_at", "last_used_at")
 
 
 @admin.register(OidcIssuer)

@@ -22,6 +22,7 @@ from controlplane.querysets import ApiKeys, EnrolmentTokens, Grants, Subjects, W
 from proxy.sql.facts import ACTIONS
 
 __all__ = [
+    "AccessToken",
     "ApiKey",
     "BundleVersion",
     "Connection",
@@ -29,6 +30,7 @@ __all__ = [
     "EnrolmentToken",
     "Grant",
     "Group",
+    "IdempotentAnswer",
     "OidcIssuer",
     "Passkey",
     "SignInAttempt",
@@ -121,6 +123,48 @@ class Passkey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
+
+
+class AccessToken(models.Model):
+    """A person's token for the REST interface, kept as a digest; it may do what both its scopes and the person's roles allow."""
+
+    SCOPES = [("read", "read"), ("approve", "approve"), ("admin", "change"), ("audit", "audit")]
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
+    name = models.CharField(max_length=60, validators=[validators.printable], help_text="What uses it.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    scopes = ArrayField(models.CharField(max_length=10, choices=SCOPES))
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+
+class IdempotentAnswer(models.Model):
+    """What a write with an ``Idempotency-Key`` was answered (idempotency.py). Encrypted: some answers show a secret once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request = models.CharField(max_length=64)  # digest of method, path and body
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.BinaryField(default=bytes)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_for_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user}"
 
 
 class OidcIssuer(models.Model):

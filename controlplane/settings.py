@@ -44,7 +44,6 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "policies",
@@ -169,12 +168,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "approvals.expire": {"task": "approvals.expire", "schedule": 5.0},
     "audit.seal": {"task": "audit.seal", "schedule": 5.0},
+    "controlplane.forget": {"task": "controlplane.forget", "schedule": 3600.0},
 }
 
 # --- REST ---------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "controlplane.access_tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["controlplane.permissions.AdminWritesAuditorReads"],
@@ -182,7 +182,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["controlplane.parsers.Json"],
     "DEFAULT_PAGINATION_CLASS": "controlplane.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.SearchFilter"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "controlplane.openapi.Schema",
     "EXCEPTION_HANDLER": "controlplane.problems.problem_response",
 }
 SPECTACULAR_SETTINGS = {
@@ -190,6 +190,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": "Who may connect where, with what, what is masked, denied or held; and the workers' own endpoints.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "controlplane.openapi.describe_problems"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "ENUM_NAME_OVERRIDES": {
         "Outcome": "controlplane.models.OUTCOMES",

@@ -23,8 +23,12 @@ urlpatterns = [
     path("account/passkeys", account.add_passkey, name="passkey_add"),
     path("account/passkeys/question", account.passkey_question, name="passkey_question"),
     path("account/passkeys/<int:pk>", account.change_passkey, name="passkey_change"),
+    path("account/tokens", account.add_token, name="token_add"),
+    path("account/tokens/<int:pk>/remove", account.remove_token, name="token_remove"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("controlplane.api_urls")),
     path("approvals/", include("approvals.urls")),
     path("audit/", include("audit.urls")),
 ]
+
+handler404 = "controlplane.views.not_found"

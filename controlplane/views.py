@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.defaults import page_not_found
 
 from controlplane import services
 from controlplane.navigation import places_for
@@ -48,3 +49,11 @@ class PasswordView(PasswordChangeView):
             services.record_password_change(self.request.user, actor=self.request.user)
         messages.success(self.request, "Your password is changed.")
         return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Nothing at this address: a page for people, a problem for programs."""
+    if not request.path.startswith("/api/"):
+        return page_not_found(request, exception)
+    problem = {"title": "Not Found", "status": 404, "detail": "There is nothing at this address."}
+    return JsonResponse(problem, status=404, content_type="application/problem+json")
