@@ -66,7 +66,7 @@ def decide(
 ) -> ApprovalRequest:
     """Count one person's answer; the last yes that the workflow needs approves, one no rejects.
 
-    Raises: Refused — not an approver, the requester, answered already, no longer open, or a yes without the proof that the workflow asks for.
+    Raises: Refused — not an approver, the requester, answered already, no longer open, or a yes without its proof (step_up.py).
     """
     now = timezone.now()
     comment = comment.replace("\0", "").strip()

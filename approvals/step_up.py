@@ -64,7 +64,8 @@ def objection(approval: ApprovalRequest, actor: User, proof: Proof | None) -> st
     kind = asked(approval)
     if kind == NONE or (proof is not None and (proof.kind, proof.request_id, proof.user_id) == (kind, approval.pk, actor.pk)):
         return ""
-    return f"The workflow {approval.workflow_name} asks for {approval.workflow.get_step_up_display()} with each yes, which only the approver's page can take."
+    wanted = approval.workflow.get_step_up_display()
+    return f"The workflow {approval.workflow_name} asks for {wanted} with each yes, which only the approver's page can take."
 
 
 def context(request: HttpRequest, approval: ApprovalRequest, person: User) -> dict[str, object]:

@@ -56,8 +56,9 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
-        now = timezone.now()
-        token = AccessToken.objects.select_related("user").filter(digest=_digest(text.strip())).first() if scheme.lower() == "bearer" else None
+        now, token = timezone.now(), None
+        if scheme.lower() == "bearer":
+            token = AccessToken.objects.select_related("user").filter(digest=_digest(text.strip())).first()
         if token is None or token.expires_at <= now or not token.user.is_active:
             raise AuthenticationFailed("This is no access token that is good here: it may have expired, been removed, or been cut.")
         needed = scope_needed(request, request.parser_context["view"])

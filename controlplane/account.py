@@ -63,8 +63,9 @@ def passkey_question(request: HttpRequest) -> HttpResponse:
 def add_passkey(request: HttpRequest) -> HttpResponse:
     if not sessions.proved_within(request, RECENTLY):
         return _to_confirm()
+    name, answer = request.POST.get("name", ""), request.POST.get("passkey", "")
     try:
-        added = passkeys.register(request.session, _person(request), name=request.POST.get("name", ""), answer=request.POST.get("passkey", ""))
+        added = passkeys.register(request.session, _person(request), name=name, answer=answer)
     except passkeys.PasskeyRefused as refusal:
         messages.error(request, str(refusal))
     except ValidationError as problem:

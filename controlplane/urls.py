@@ -32,3 +32,4 @@ urlpatterns = [
 ]
 
 handler404 = "controlplane.views.not_found"
+handler500 = "controlplane.views.failed"
