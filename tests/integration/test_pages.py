@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy.demo.approver import link_in
 from deploy.demo.identity_provider import IdentityProvider
-from tests.conftest import unavailable
+from tests.conftest import Target, unavailable
 from tests.integration import world
 from tests.integration.harness import Agent, Stack
 from tests.integration.test_approvals import held
@@ -99,9 +99,9 @@ def with_passkeys(page: Page) -> None:
 
 
 def test_an_approver_signs_in_at_the_provider_and_approves_with_a_passkey(
-    stack: Stack, writer: Agent, browser: Browser, provider: IdentityProvider
+    stack: Stack, writer: Agent, target: Target, browser: Browser, provider: IdentityProvider
 ) -> None:
-    mailbox, number = stack.mailbox(), 7000 + int(writer.dbname[-2:])
+    mailbox, number = stack.mailbox(), 7000 + target.version
     row = (number, "Petra's", "p@example.com", "900-55-7000", "4000 0000 0000 7000", "1980-01-01")
     running = writer.start("INSERT INTO crm.customers VALUES (%s, %s, %s, %s, %s, %s)", row)
     link = link_in(mailbox.next("petra@example.com", f"= {number}\n"))
@@ -130,13 +130,14 @@ def test_an_approver_signs_in_at_the_provider_and_approves_with_a_passkey(
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("petra, you approved this")).to_be_visible()
     assert running.result() == "INSERT 0 1"
+    target.sql("DELETE FROM crm.customers WHERE id = %s", (number,), dbname="crm")
     assert stack.eventually_entry("approval.approved", by="petra")["proof"] == "passkey work telephone"
 
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(stack.public_url + "/login")
     stack.eventually_entry("admin.signed_out", actor="petra")
     context.close()
-    # For the next target: the telephone is a new one, with the browser's next context.
+    # For the next target, where the browser has another telephone.
     stack.sql("DELETE FROM controlplane_passkey RETURNING id")
 
 
