@@ -13,7 +13,7 @@ TESTS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle bench-analysis conformance regress-analysis requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz api-fuzz bench bench-idle bench-analysis conformance regress-analysis requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ pure: install ## the wire tests again, without the compiled module
 fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 each (TARGET=talk: only one)
 	@$(BIN)/python deploy/install.py deploy/requirements-fuzz.txt
 	@$(BIN)/python tests/fuzz/run.py
+
+api-fuzz: install ## what the REST interface's description allows, and more, EXAMPLES=200 questions for each operation
+	@TIDEGATE_TEST_API_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q tests/controlplane/test_openapi.py
 
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py

@@ -29,6 +29,9 @@ ELSEWHERE = {
     "audit/presentation.py": "tests/audit/test_views.py",
     "audit/urls.py": "tests/audit/test_views.py",
     "audit/web_exports.py": "tests/audit/test_exporting.py",
+    "controlplane/openapi.py": "tests/controlplane/test_api_urls.py",
+    "controlplane/oidc/backend.py": "tests/controlplane/oidc/test_views.py",
+    "controlplane/oidc/problems.py": "tests/controlplane/oidc/test_views.py",
     # what a service does it with
     "approvals/approvers.py": "tests/approvals/test_services.py",
     "approvals/envelope.py": "tests/approvals/test_tasks.py",

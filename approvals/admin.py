@@ -17,7 +17,7 @@ class WorkflowAdmin(ServiceModelAdmin):
     """Notices are set by the policy file or REST: a webhook's address and secret are shown to nobody."""
 
     fieldsets = (
-        (None, {"fields": ("name", "approver_groups", "approvers", "quorum")}),
+        (None, {"fields": ("name", "approver_groups", "approvers", "quorum", "step_up")}),
         ("How long", {"fields": ("hold", "max_wait", "expires")}),
         ("Kept, not enforced yet", {"fields": ("escalate", "auto_approve")}),
     )

@@ -15,11 +15,12 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from approvals import approvers, links, services
+from approvals import approvers, links, services, step_up
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest, Vote, Workflow
 from controlplane.api import ServiceViewSet
 from controlplane.authentication import WorkerAuthentication
+from controlplane.idempotency import Idempotent
 from controlplane.models import User
 from controlplane.permissions import IsWorker
 from controlplane.serializers import ServiceSerializer, names
@@ -147,12 +148,13 @@ class AnswerSerializer(serializers.Serializer):
     comment = serializers.CharField(max_length=2000, allow_blank=True, default="")
 
 
-class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class ApprovalViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Held statements. People see what they may answer for; auditors and admins see all."""
 
     queryset = ApprovalRequest.objects.none()
     serializer_class = RequestSerializer
     permission_classes = [IsAuthenticated]
+    writes_need = "approve"
     filterset_class = RequestFilter
 
     def get_queryset(self) -> Any:
@@ -178,6 +180,8 @@ class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         objection = approvers.objection(approval, request.user)
         if objection:
             raise PermissionDenied(objection)
+        if approve and step_up.asked(approval) != step_up.NONE:
+            raise PermissionDenied(f"{step_up.objection(approval, request.user, None)} It is {links.request_url(approval.pk)}")
         try:
             services.decide(approval, actor=request.user, approve=approve, comment=comment)
         except services.Refused as refusal:
@@ -210,7 +214,7 @@ class WorkflowSerializer(ServiceSerializer):
     class Meta:
         model = Workflow
         fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait")
-        fields += ("auto_approve", "notify", "escalate")
+        fields += ("step_up", "auto_approve", "notify", "escalate")
 
     def _save(self, instance: Workflow, values: dict[str, Any]) -> Workflow:
         if "notify" in values:

@@ -46,7 +46,7 @@ def _is_requester(subject: Subject | None, user: User) -> bool:
     """
     if subject is None:
         return True
-    names = {name.casefold() for name in (user.username, user.email) if name}
+    names = {name.casefold() for name in (user.username, user.email, user.oidc_subject) if name}
     theirs = {name.casefold() for name in (subject.name, subject.oidc_subject) if name}
     owns_it = subject.kind == "human" and subject.owner_id == user.pk
     return owns_it or bool(names & theirs)

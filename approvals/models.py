@@ -40,6 +40,13 @@ class Workflow(models.Model):
     max_wait = models.PositiveIntegerField(
         default=600, validators=[MinValueValidator(1)], help_text="Seconds a client waits before the request becomes a ticket."
     )
+    step_up = models.CharField(
+        "step-up",
+        max_length=7,
+        choices=[("none", "nothing more"), ("recent", "a sign-in of the last five minutes"), ("passkey", "a passkey")],
+        default="none",
+        help_text="What an approver must prove with each yes.",
+    )
     auto_approve = models.JSONField(default=dict, blank=True)
     notify = models.JSONField(default=email_only, blank=True)
     escalate = models.JSONField(default=dict, blank=True)

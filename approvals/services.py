@@ -16,7 +16,7 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from approvals import approvers, hints, links, payload
+from approvals import approvers, hints, links, payload, step_up
 from approvals.models import ApprovalRequest, Delivery, Vote, Workflow
 from approvals.states import State, may_become
 from audit import services as audit
@@ -61,10 +61,12 @@ def open_request(content: Mapping[str, Any], worker: Worker) -> ApprovalRequest:
     return request
 
 
-def decide(request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, comment: str = "") -> ApprovalRequest:
+def decide(
+    request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, comment: str = "", proof: step_up.Proof | None = None
+) -> ApprovalRequest:
     """Count one person's answer; the last yes that the workflow needs approves, one no rejects.
 
-    Raises: Refused — not an approver, the requester, answered already, or no longer open.
+    Raises: Refused — not an approver, the requester, answered already, no longer open, or a yes without its proof (step_up.py).
     """
     now = timezone.now()
     comment = comment.replace("\0", "").strip()
@@ -73,8 +75,10 @@ def decide(request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, 
         if locked is None:
             raise Refused("There is no such request.")
         problem = "This request has expired." if _expire(locked, now) else _objection(locked, actor)
+        if approve and not problem:
+            problem = step_up.objection(locked, actor, proof)
         if not problem:
-            _vote(locked, actor, approve, comment, now)
+            _vote(locked, actor, approve, comment, now, proof.by if approve and proof else "")
     if problem:
         raise Refused(problem)
     return locked
@@ -179,7 +183,7 @@ def _objection(request: ApprovalRequest, actor: User) -> str:
     return approvers.objection(request, actor)
 
 
-def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, now: datetime) -> None:
+def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, now: datetime, proof: str) -> None:
     Vote.objects.create(request=request, user=actor, approve=approve, comment=comment, at=now)
     if not approve:
         _move(request, State.REJECTED, by=actor.username, comment=comment)
@@ -187,9 +191,9 @@ def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, no
     # Only people who may still answer count: whoever lost the role between their yes and the last one does not.
     counted = request.votes.filter(approve=True, user__in=approvers.eligible(request)).count()
     if counted >= request.workflow.quorum:
-        _move(request, State.APPROVED, by=actor.username, comment=comment)
+        _move(request, State.APPROVED, by=actor.username, comment=comment, proof=proof)
     else:
-        _record("approval.voted", request, by=actor.username, comment=comment)
+        _record("approval.voted", request, by=actor.username, comment=comment, proof=proof)
 
 
 def _expire(request: ApprovalRequest, now: datetime) -> bool:
@@ -199,7 +203,7 @@ def _expire(request: ApprovalRequest, now: datetime) -> bool:
     return True
 
 
-def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "") -> None:
+def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "", proof: str = "") -> None:
     """Change the state of a locked request; ``by`` is empty where time or configuration did it."""
     if not may_become(request.state, state):
         raise AssertionError(f"{request.state} cannot become {state}")
@@ -207,14 +211,14 @@ def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "")
     request.comment = comment or request.comment
     request.decided_at = request.decided_at or timezone.now()
     request.save(update_fields=["state", "comment", "decided_at", "no_approver"])
-    _record(_KINDS[state], request, by=by, comment=comment)
+    _record(_KINDS[state], request, by=by, comment=comment, proof=proof)
     hints.publish(request)
 
 
-def _record(kind: str, request: ApprovalRequest, *, by: str, comment: str = "") -> None:
+def _record(kind: str, request: ApprovalRequest, *, by: str, comment: str = "", proof: str = "") -> None:
     audit.record(kind, {
         "request": str(request.pk), "by": by, "subject": request.subject, "connection": request.connection,
-        "binding": request.binding, "comment": comment,
+        "binding": request.binding, "comment": comment, **({"proof": proof} if proof else {}),
     })  # fmt: skip
 
 

@@ -9,4 +9,5 @@ urlpatterns = [
     path("", views.inbox, name="inbox"),
     path("r/<str:token>/", views.link, name="link"),
     path("<uuid:pk>/", views.detail, name="detail"),
+    path("<uuid:pk>/passkey", views.passkey_question, name="passkey_question"),
 ]

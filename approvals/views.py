@@ -10,18 +10,20 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals import approvers, links, presentation, services
+from approvals import approvers, links, presentation, services, step_up
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest
 from approvals.states import State
 from audit.visible import one_line
+from controlplane import passkeys
 from controlplane.models import User
 
 PAGE = 20
@@ -44,6 +46,10 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     objection = approvers.objection(approval, person)
     if objection:
         return _problem(request, 403, "This is not yours to decide", objection)
+    if step_up.asked(approval) != step_up.NONE and request.user.pk != person.pk:
+        if request.user.is_authenticated:
+            return _problem(request, 403, "This link is somebody else's", f"You are signed in as {request.user.get_username()}.")
+        return redirect_to_login(request.path)  # here the link alone is not enough
     return _page(request, approval, person)
 
 
@@ -54,6 +60,16 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The same page for whoever is signed in and may see the request."""
     approval = get_object_or_404(ApprovalRequest.objects.visible_to(request.user).select_related("workflow"), pk=pk)
     return _page(request, approval, request.user)
+
+
+@never_cache
+@login_required
+@require_POST
+def passkey_question(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the browser asks a passkey, so that its answer is about this request and no other."""
+    approval = get_object_or_404(ApprovalRequest.objects.visible_to(request.user).select_related("workflow"), pk=pk)
+    options = passkeys.question(request.session, User.objects.get(pk=request.user.pk), step_up.matter(approval))
+    return HttpResponse(options, content_type="application/json")
 
 
 @never_cache
@@ -83,8 +99,9 @@ def _page(request: HttpRequest, approval: ApprovalRequest, person: User) -> Http
     if answer is None:
         return _show(request, approval, person, problem="Choose Approve or Reject.", status=400)
     try:
-        services.decide(approval, actor=person, approve=answer, comment=request.POST.get("comment", "")[:2000])
-    except services.Refused as refusal:
+        proof = step_up.prove(request, approval, person) if answer else None
+        services.decide(approval, actor=person, approve=answer, comment=request.POST.get("comment", "")[:2000], proof=proof)
+    except (services.Refused, step_up.NotProved) as refusal:
         approval.refresh_from_db()
         return _show(request, approval, person, problem=str(refusal), status=409)
     return HttpResponseRedirect(request.path)
@@ -94,7 +111,7 @@ def _show(request: HttpRequest, approval: ApprovalRequest, person: User, problem
     votes = list(approval.votes.select_related("user"))
     own_vote = next((vote for vote in votes if vote.user_id == person.pk), None)
     objection = approvers.objection(approval, person)
-    context = presentation.of(approval) | _standing(approval) | {
+    context = presentation.of(approval) | _standing(approval) | step_up.context(request, approval, person) | {
         "person": person.get_full_name() or person.username,
         "other_session": request.user.is_authenticated and request.user.pk != person.pk,
         "votes": votes,

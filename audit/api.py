@@ -22,6 +22,7 @@ from audit.querysets import may_read
 from audit.sealing import verifier_key
 from audit.views import file_of
 from controlplane.authentication import WorkerAuthentication
+from controlplane.idempotency import Idempotent
 from controlplane.models import User
 from controlplane.permissions import IsWorker
 
@@ -30,6 +31,7 @@ class ReadsLedger(BasePermission):
     """Auditors and admins. Asking for an export is reading, whatever the method."""
 
     message = "This needs the role auditor or admin."
+    scope = "audit"  # that a token needs, whatever the method
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, User) and may_read(request.user)
@@ -149,7 +151,7 @@ class ExportSerializer(serializers.ModelSerializer):
         fields = ("id", "created", "created_by", "filters", "state", "entries", "bytes", "sha256", "error")
 
 
-class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class ExportViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Signed exports: ask for one, wait until it is READY, download it."""
 
     queryset = Export.objects.none()

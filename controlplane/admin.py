@@ -18,8 +18,6 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from rest_framework.authtoken import admin as token_admin  # noqa: F401  imported so that it has registered what is taken out below
-from rest_framework.authtoken.models import TokenProxy
 
 from controlplane import services, workers
 from controlplane.admin_base import (
@@ -37,12 +35,14 @@ from controlplane.admin_base import (
     show_secret,
 )
 from controlplane.models import (
+    AccessToken,
     ApiKey,
     BundleVersion,
     Connection,
     EnrolmentToken,
     Grant,
     OidcIssuer,
+    Passkey,
     Subject,
     User,
     Worker,
@@ -51,7 +51,6 @@ from controlplane.models import (
 from proxy.sql.facts import ACTIONS
 
 admin.site.unregister(Group)
-admin.site.unregister(TokenProxy)  # its pages show other people's tokens
 
 
 @admin.register(Group)
@@ -86,6 +85,7 @@ class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
         (None, {"fields": ("username", "password", "email", "first_name", "last_name", "is_active")}),
         ("Roles", {"fields": ("is_superuser", "is_approver", "is_auditor")}),
         ("Groups", {"fields": ("groups",)}),
+        ("Sign-in by OIDC", {"fields": ("oidc_issuer", "oidc_subject")}),
         ("Times", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
@@ -108,6 +108,28 @@ class UserAdmin(ServiceModelAdmin, DjangoUserAdmin):
             if user is not None and user.password != before:
                 services.record_password_change(user, actor=request.user)
         return response
+
+
+class OwnThingAdmin(ServiceModelAdmin):
+    """What people make for themselves on their account page; here it is only looked at, and removed when it was lost."""
+
+    search_fields = ("user__username", "name")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(OwnThingAdmin):
+    list_display = fields = ("user", "name", "created_at", "last_used_at")
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(OwnThingAdmin):
+    list_display = fields = ("user", "name", "scopes", "expires_at", "last_used_at")
 
 
 @admin.register(OidcIssuer)

@@ -14,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from controlplane import serializers, services, workers
+from controlplane.idempotency import Idempotent
 from controlplane.models import ApiKey, BundleVersion, Connection, EnrolmentToken, Grant, OidcIssuer, Subject, User, Worker
 
 
-class ServiceViewSet(viewsets.ModelViewSet[Any]):
+class ServiceViewSet(Idempotent, viewsets.ModelViewSet[Any]):
     """Reads, and writes through services; PUT is left out, PATCH changes what is given."""
 
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
@@ -58,7 +59,7 @@ class SubjectViewSet(ServiceViewSet):
     search_fields = ("name", "oidc_subject")
 
 
-class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApiKey]):
+class KeyViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApiKey]):
     """A subject's API keys: made here, shown once, revoked, never removed."""
 
     queryset = ApiKey.objects.none()
@@ -98,7 +99,7 @@ class GrantViewSet(ServiceViewSet):
     filterset_fields = ("subjects__name", "groups__name", "connections__name")
 
 
-class WorkerViewSet(viewsets.ReadOnlyModelViewSet[Worker]):
+class WorkerViewSet(Idempotent, viewsets.ReadOnlyModelViewSet[Worker]):
     queryset = Worker.objects.prefetch_related("boots")
     serializer_class = serializers.WorkerSerializer
     filterset_fields = ("name",)
@@ -111,7 +112,7 @@ class WorkerViewSet(viewsets.ReadOnlyModelViewSet[Worker]):
         return Response(self.get_serializer(worker).data)
 
 
-class EnrolmentTokenViewSet(mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[EnrolmentToken]):
+class EnrolmentTokenViewSet(Idempotent, mixins.CreateModelMixin, viewsets.ReadOnlyModelViewSet[EnrolmentToken]):
     queryset = EnrolmentToken.objects.all()
     serializer_class = serializers.EnrolmentTokenSerializer
     filterset_fields = ("name",)

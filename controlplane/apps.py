@@ -10,6 +10,9 @@ class ControlPlaneConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     default = True
 
+    def ready(self) -> None:
+        from controlplane import sessions  # noqa: F401  whoever signs in, in whatever way, begins a session with limits
+
 
 class AdminConfig(admin_apps.AdminConfig):
     """Django's admin with our site (see admin_site.py)."""

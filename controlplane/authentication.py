@@ -1,4 +1,7 @@
-"""How an enrolled worker proves on every call who it is: a short-lived JWT signed by its own key (docs/contracts.md §2)."""
+"""How callers of the REST interface prove who they are: workers by a short-lived JWT signed by their own key (docs/contracts.md §2).
+
+People's programs by an access token: access_tokens.py.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What the process environment says: every setting comes from here, and a missing secret stops the start.
 
 With ``TIDEGATE_STACK_DIR=DIR`` the file ``DIR/stack.env`` (``KEY=VALUE`` lines) supplies what the environment itself
-does not set, so that a command acts on a running stack. See docs/contracts.md §7.
+does not set, so that a command acts on a running stack. ``NAME_FILE=PATH`` stands for ``NAME`` with the file's content, which is
+how secrets of containers and services arrive. See docs/contracts.md §7.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def read_environment(process: Mapping[str, str] | None = None) -> dict[str, str]
 
     Raises ImproperlyConfigured when ``TIDEGATE_STACK_DIR`` names a directory without a readable ``stack.env``.
     """
-    given = dict(os.environ if process is None else process)
+    given = _with_files(dict(os.environ if process is None else process))
     directory = given.get("TIDEGATE_STACK_DIR", "")
     if not directory:
         return given
@@ -36,6 +37,19 @@ def read_environment(process: Mapping[str, str] | None = None) -> dict[str, str]
         ) from None
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {**{name.strip(): value for name, value in pairs}, **given}
+
+
+def _with_files(given: dict[str, str]) -> dict[str, str]:
+    """``TIDEGATE_X`` from the file that ``TIDEGATE_X_FILE`` names, where it is not set itself."""
+    for name, path in list(given.items()):
+        plain = name.removesuffix("_FILE")
+        if plain == name or not name.startswith("TIDEGATE_") or not path or given.get(plain):
+            continue
+        try:
+            given[plain] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as problem:
+            raise ImproperlyConfigured(f"{name}: cannot read {path} ({problem.strerror}).") from None
+    return given
 
 
 def required(environment: Mapping[str, str], name: str, what: str) -> str:
@@ -147,3 +161,11 @@ def allowed_hosts(environment: Mapping[str, str], public: str) -> list[str]:
     if "*" in named:
         raise ImproperlyConfigured("TIDEGATE_ALLOWED_HOSTS: '*' would let anybody forge the links in e-mails; name the hosts.")
     return sorted({urlsplit(public).hostname or "", *named})
+
+
+def local_sign_in(environment: Mapping[str, str]) -> str:
+    """Who may sign in with a password: ``everybody``, or only ``admins``, when the identity provider cannot be reached."""
+    value = environment.get("TIDEGATE_LOCAL_SIGN_IN", "") or "everybody"
+    if value not in ("everybody", "admins"):
+        raise ImproperlyConfigured("TIDEGATE_LOCAL_SIGN_IN is everybody or admins.")
+    return value

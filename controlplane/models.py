@@ -22,6 +22,7 @@ from controlplane.querysets import ApiKeys, EnrolmentTokens, Grants, Subjects, W
 from proxy.sql.facts import ACTIONS
 
 __all__ = [
+    "AccessToken",
     "ApiKey",
     "BundleVersion",
     "Connection",
@@ -29,7 +30,9 @@ __all__ = [
     "EnrolmentToken",
     "Grant",
     "Group",
+    "IdempotentAnswer",
     "OidcIssuer",
+    "Passkey",
     "SignInAttempt",
     "Subject",
     "User",
@@ -50,9 +53,31 @@ class User(AbstractUser):
     is_auditor = models.BooleanField(
         "auditor", default=False, help_text="May read the audit, make exports, and read (not change) the policy."
     )
+    oidc_issuer = models.CharField(
+        "OIDC issuer",
+        max_length=500,
+        blank=True,
+        validators=[validators.issuer_url],
+        help_text="The `iss` of the identity provider at which this person signs in.",
+    )
+    oidc_subject = models.CharField(
+        "OIDC subject",
+        max_length=255,
+        blank=True,
+        validators=[validators.printable],
+        help_text="The `sub` by which the provider knows this person. The two together are the identity; names and addresses are not.",
+    )
 
     class Meta(AbstractUser.Meta):
         ordering = ("username",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["oidc_issuer", "oidc_subject"],
+                name="one_person_per_identity",
+                condition=~models.Q(oidc_subject=""),
+                violation_error_message="Another account already has this identity.",
+            ),
+        ]
 
     @property
     def roles(self) -> list[str]:
@@ -69,10 +94,77 @@ class User(AbstractUser):
         super().clean()
         if self.is_approver and not self.email:
             raise ValidationError({"email": "An approver needs an e-mail address: the links go there."})
+        if bool(self.oidc_issuer) != bool(self.oidc_subject):
+            raise ValidationError({"oidc_subject": "Give the OIDC issuer and the OIDC subject together, or neither."})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.is_staff = self.is_superuser  # the admin site is the admins' and nobody else's
         super().save(*args, **kwargs)
+
+
+class Passkey(models.Model):
+    """A person's WebAuthn credential: its public half, by which an approval can be proved (passkeys.py)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60, validators=[validators.printable], help_text="Whatever tells it from the others.")
+    credential_id = models.BinaryField(max_length=1023, unique=True, editable=False)
+    public_key = models.BinaryField(editable=False)
+    sign_count = models.PositiveBigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "name"], name="one_passkey_of_a_name", violation_error_message="You have a passkey of this name already."
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+
+class AccessToken(models.Model):
+    """A person's token for the REST interface, kept as a digest; it may do what both its scopes and the person's roles allow."""
+
+    SCOPES = [("read", "read"), ("approve", "approve"), ("admin", "change"), ("audit", "audit")]
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
+    name = models.CharField(max_length=60, validators=[validators.printable], help_text="What uses it.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    scopes = ArrayField(models.CharField(max_length=10, choices=SCOPES))
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+
+class IdempotentAnswer(models.Model):
+    """What a write with an ``Idempotency-Key`` was answered (idempotency.py). Encrypted: some answers show a secret once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request = models.CharField(max_length=64)  # digest of method, path and body
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.BinaryField(default=bytes)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_for_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user}"
 
 
 class OidcIssuer(models.Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import DataError
 from django.db.models import ProtectedError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -35,6 +36,8 @@ def _as_api_error(error: Exception) -> Exception:
         return exceptions.ValidationError(
             {("non_field_errors" if name in ("", "__all__") else name): value for name, value in details.items()}
         )
+    if isinstance(error, DataError):  # what no check of ours knows, e.g. zones of more than 16 hours
+        return exceptions.ValidationError({"non_field_errors": ["A value is outside of what the database can hold."]})
     if isinstance(error, ProtectedError):
         users = ", ".join(sorted({f"{item._meta.verbose_name} '{item}'" for item in error.protected_objects}))
         conflict = exceptions.APIException(f"It is still used by {users}.")

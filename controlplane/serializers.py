@@ -88,6 +88,7 @@ class UserSerializer(ServiceSerializer):
     class Meta:
         model = User
         fields = ("id", "username", "email", "first_name", "last_name", "is_active", "roles", "groups", "password", "last_login")
+        fields += ("oidc_issuer", "oidc_subject")
         read_only_fields = ("last_login",)
 
     def validate_password(self, value: str) -> str:

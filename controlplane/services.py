@@ -61,7 +61,7 @@ def save(instance: M, *, actor: Actor, links: Mapping[str, Collection[Any]] | No
 def remove(instance: Model, *, actor: Actor, publish: bool = True) -> None:
     """Delete ``instance``. Raises ValidationError or ProtectedError while something still names it."""
     with transaction.atomic():
-        before = snapshot(instance)
+        before = snapshot(instance) | _named_in(instance)
         _check_not_named(instance, str(instance))
         name = str(instance)
         instance.delete()
@@ -94,6 +94,15 @@ def stored_snapshot(instance: Model) -> dict[str, Any] | None:
         return None
     stored = type(instance)._default_manager.select_for_update(of=("self",)).filter(pk=instance.pk).first()
     return snapshot(stored) if stored else None
+
+
+def _named_in(instance: Model) -> dict[str, list[str]]:
+    """What names ``instance`` and goes on without it: the people of a removed group lose it, and nothing else would tell whom."""
+    named = {}
+    for relation in instance._meta.related_objects:
+        if relation.many_to_many and (items := getattr(instance, relation.get_accessor_name()).all()):
+            named[f"{relation.name} (of others)"] = sorted(map(str, items))
+    return named
 
 
 def check_links(instance: Model, links: Mapping[str, Collection[Any]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 
 from controlplane import environment as _env
+from controlplane.oidc import configuration as _oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _environment = _env.read_environment()
@@ -20,6 +21,8 @@ TIDEGATE_BROKER_URL = _env.required(_environment, "TIDEGATE_BROKER_URL", "redis:
 DATABASES = {"default": _env.database(_environment)}
 ALLOWED_HOSTS = _env.allowed_hosts(_environment, TIDEGATE_PUBLIC_URL)
 _mail = _env.mail(_environment)
+TIDEGATE_OIDC = _oidc.read(_environment)  # None: people sign in with local accounts only
+TIDEGATE_LOCAL_SIGN_IN = _env.local_sign_in(_environment)
 _https = TIDEGATE_PUBLIC_URL.startswith("https://")
 
 # --- what workers are told ----------------------------------------------------------------------------------------------
@@ -41,7 +44,6 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "policies",
@@ -57,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "controlplane.sessions.SessionLimits",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "controlplane.urls"
@@ -85,6 +88,15 @@ FORMAT_MODULE_PATH = ["controlplane.formats"]
 USE_I18N = True
 
 # --- sign-in, sessions, transport ---------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+if TIDEGATE_OIDC:
+    AUTHENTICATION_BACKENDS.append("controlplane.oidc.backend.Backend")
+OIDC_USE_PKCE = True
+OIDC_PKCE_CODE_CHALLENGE_METHOD = "S256"
+OIDC_TOKEN_USE_BASIC_AUTH = True
+OIDC_TIMEOUT = 5  # seconds, of each request to the provider
+OIDC_MAX_STATES = 10  # sign-ins begun at the same time in one browser
+OIDC_AUTHENTICATION_CALLBACK_URL = "oidc_callback"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "start"
 LOGOUT_REDIRECT_URL = "login"
@@ -94,7 +106,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_AGE = 30 * 60  # without a request; SessionLimits moves it on
+TIDEGATE_SESSION_SECONDS = 12 * 3600  # then even a busy session is over
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # a link in an e-mail must find the approver signed in
@@ -155,12 +168,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "approvals.expire": {"task": "approvals.expire", "schedule": 5.0},
     "audit.seal": {"task": "audit.seal", "schedule": 5.0},
+    "controlplane.forget": {"task": "controlplane.forget", "schedule": 3600.0},
 }
 
 # --- REST ---------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "controlplane.access_tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["controlplane.permissions.AdminWritesAuditorReads"],
@@ -168,7 +182,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["controlplane.parsers.Json"],
     "DEFAULT_PAGINATION_CLASS": "controlplane.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend", "rest_framework.filters.SearchFilter"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "controlplane.openapi.Schema",
     "EXCEPTION_HANDLER": "controlplane.problems.problem_response",
 }
 SPECTACULAR_SETTINGS = {
@@ -176,6 +190,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": "Who may connect where, with what, what is masked, denied or held; and the workers' own endpoints.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "controlplane.openapi.describe_problems"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "ENUM_NAME_OVERRIDES": {
         "Outcome": "controlplane.models.OUTCOMES",

@@ -1,51 +1,72 @@
-"""Signing in to the web pages, and the limit that keeps passwords from being guessed.
-
-An attempt is written down before its password is looked at, so attempts made at the same moment cannot pass the limit together;
-one that is turned away leaves no trace, so that nobody is kept out for longer than the window by hammering.
-"""
+"""Signing in with a password, signing out, and giving the password once more."""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+import time
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import LoginView, RedirectURLMixin
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from django.views.generic import FormView
 
-from controlplane.models import SignInAttempt
+from controlplane import attempts, sessions
+from controlplane.addresses import client_address
+from controlplane.models import User
+from controlplane.oidc.views import sign_out_address
 
 log = logging.getLogger(__name__)
 
-WINDOW = timedelta(minutes=15)
-# Failures in the window. An account is shut for the address that guesses long before it is shut for everybody.
-PER_ACCOUNT_AND_ADDRESS = 10
-PER_ACCOUNT = 100
-PER_ADDRESS = 100
 
-
-class SignInForm(AuthenticationForm):
-    """Django's, with the limit in front."""
+class Limited(forms.Form):
+    """A form that looks at a password, with the limit in front."""
 
     refused = False
 
-    def clean(self) -> dict[str, Any]:
-        if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
-            return self.cleaned_data  # nothing to guess with: the fields themselves say so
-        account = self.cleaned_data["username"].casefold()[:150]
-        address = self.request.META.get("REMOTE_ADDR", "")[:45] if self.request else ""
-        attempt = SignInAttempt.objects.create(account=account, address=address)
-        if _too_many(account, address):
-            attempt.delete()
+    def check_password(self, request: HttpRequest | None, account: str) -> None:
+        """Runs the form's own look, once it may. Raises ValidationError."""
+        account, address = account.casefold()[:150], client_address(request)
+        if not attempts.begin(account, address):
             self.refused = True
             log.warning("sign_in.refused", extra={"account": account, "address": address})
-            raise ValidationError(f"Too many failed attempts. Wait {WINDOW.seconds // 60} minutes, or ask an administrator.")
-        cleaned: dict[str, Any] = super().clean()  # raises for a wrong password, and then the attempt stays
-        SignInAttempt.objects.filter(account=account, address=address).delete()
-        return cleaned
+            raise ValidationError(f"Too many failed attempts. Wait {attempts.WINDOW.seconds // 60} minutes, or ask an administrator.")
+        try:
+            self.look()  # raises for a wrong password, and then the attempt stays
+        except ValidationError:
+            sessions.record_failure(request, account=account, method="password", reason="wrong name or password, or not allowed")
+            raise
+        attempts.forget(account, address)
+
+    def look(self) -> None:
+        raise NotImplementedError
+
+
+class SignInForm(Limited, AuthenticationForm):
+    """Django's, for those who may sign in with a password."""
+
+    def clean(self) -> dict[str, Any]:
+        # Without anything to guess with the fields themselves say so.
+        if self.cleaned_data.get("username") and self.cleaned_data.get("password"):
+            self.check_password(self.request, self.cleaned_data["username"])
+        return self.cleaned_data
+
+    def look(self) -> None:
+        super(Limited, self).clean()
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if settings.TIDEGATE_LOCAL_SIGN_IN == "admins" and not user.has_role("admin"):
+            raise self.get_invalid_login_error()  # as for a wrong password: nobody learns here that it was right
 
 
 class SignInView(LoginView):
@@ -55,19 +76,80 @@ class SignInView(LoginView):
     template_name = "login.html"
     redirect_authenticated_user = True
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        provider, goal = settings.TIDEGATE_OIDC, self.get_redirect_url()
+        address = reverse("oidc_begin") + (f"?{urlencode({'next': goal})}" if goal else "") if provider else ""
+        admins = settings.TIDEGATE_LOCAL_SIGN_IN == "admins"
+        return super().get_context_data(**kwargs) | {"provider": provider, "provider_address": address, "admins_only": admins}
+
+    def form_valid(self, form: SignInForm) -> HttpResponse:
+        sessions.begin(self.request, form.get_user(), method="password", proved_at=int(time.time()))
+        return HttpResponseRedirect(self.get_success_url())
+
     def form_invalid(self, form: SignInForm) -> HttpResponse:
-        answer: HttpResponse = super().form_invalid(form)
-        if form.refused:
-            answer.status_code = 429
-        return answer
+        return _answered(super().form_invalid(form), form)
 
 
-def _too_many(account: str, address: str) -> bool:
-    """Whether the attempt that was just written down is one too many; what is older than the window is forgotten."""
-    SignInAttempt.objects.filter(at__lt=timezone.now() - WINDOW).delete()
-    of_account, of_address = SignInAttempt.objects.filter(account=account), SignInAttempt.objects.filter(address=address)
-    return (
-        of_account.filter(address=address).count() > PER_ACCOUNT_AND_ADDRESS
-        or of_account.count() > PER_ACCOUNT
-        or of_address.count() > PER_ADDRESS
-    )
+class PasswordAgainForm(Limited):
+    """The password of whoever is signed in."""
+
+    password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}))
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("password"):
+            self.check_password(self.request, self.request.user.get_username())
+        return self.cleaned_data
+
+    def look(self) -> None:
+        if not self.request.user.check_password(self.cleaned_data["password"]):
+            raise ValidationError({"password": "This is not your password."})
+
+
+class ConfirmView(LoginRequiredMixin, RedirectURLMixin, FormView):
+    """It is still the person who signed in: the provider asks them anew, or they give their password again."""
+
+    form_class = PasswordAgainForm
+    template_name = "confirm.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.session.get(sessions.ID_TOKEN) and settings.TIDEGATE_OIDC:
+            return HttpResponseRedirect(f"{reverse('oidc_begin')}?{urlencode({'fresh': 1, 'next': self.get_success_url()})}")
+        return super().get(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"next": self.get_success_url()}
+
+    def get_default_redirect_url(self) -> str:
+        return resolve_url("start")
+
+    def form_valid(self, form: PasswordAgainForm) -> HttpResponse:
+        sessions.renew(self.request)
+        return HttpResponseRedirect(self.get_success_url())
+
+    def form_invalid(self, form: PasswordAgainForm) -> HttpResponse:
+        return _answered(super().form_invalid(form), form)
+
+
+@require_POST
+@never_cache
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Out of here, and out of the provider: there by a page of our own, since forms may lead to nobody else."""
+    onward = sign_out_address(request.session.get(sessions.ID_TOKEN, ""))
+    sessions.end(request, reason="signed out")
+    if not onward:
+        return HttpResponseRedirect(resolve_url(settings.LOGOUT_REDIRECT_URL))
+    context = {"heading": "You are signed out of Tidegate", "provider": settings.TIDEGATE_OIDC.name, "address": onward}
+    return render(request, "onward.html", context)
+
+
+def _answered(answer: HttpResponse, form: Limited) -> HttpResponse:
+    if form.refused:
+        answer.status_code = 429
+    return answer

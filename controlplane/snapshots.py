@@ -11,6 +11,7 @@ from django.db.models import Model
 
 # Never part of a snapshot: secrets, verifiers of secrets, and what changes without anybody deciding it.
 _LEFT_OUT = frozenset({"id", "password", "last_login", "date_joined", "stored_key", "server_key", "scram_salt", "digest", "is_staff"})
+_LEFT_OUT |= {"credential_id", "public_key", "sign_count", "last_used_at"}
 
 
 def snapshot(instance: Model) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.defaults import page_not_found, server_error
 
 from controlplane import services
 from controlplane.navigation import places_for
@@ -48,3 +49,22 @@ class PasswordView(PasswordChangeView):
             services.record_password_change(self.request.user, actor=self.request.user)
         messages.success(self.request, "Your password is changed.")
         return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Nothing at this address: a page for people, a problem for programs."""
+    if request.path.startswith("/api/"):
+        return _problem(404, "Not Found", "There is nothing at this address.")
+    return page_not_found(request, exception)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """What happened is in the log; here only that it did."""
+    if request.path.startswith("/api/"):
+        return _problem(500, "Internal Server Error", "The request could not be completed and nothing was changed.")
+    return server_error(request)
+
+
+def _problem(status: int, title: str, detail: str) -> HttpResponse:
+    told = {"title": title, "status": status, "detail": detail}
+    return JsonResponse(told, status=status, content_type="application/problem+json")

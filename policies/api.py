@@ -28,7 +28,7 @@ class StatementRuleViewSet(ServiceViewSet):
     search_fields = ("name", "message")
 
 
-@extend_schema(responses={200: dict})
+@extend_schema(responses={(200, "application/schema+json"): dict})
 @api_view(["GET"])
 @permission_classes([AllowAny])
 def policy_schema(request: Request) -> Response:

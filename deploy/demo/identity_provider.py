@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider for the demo and the tests: nanoidp on loopback, with clients for agents.
+"""A real OpenID Connect provider for the demo and the tests: nanoidp on loopback, with clients for agents, and people who sign in.
 
 Its signing key is made here and given to it, so that a test can also sign what no honest provider would.
 """
@@ -6,8 +6,9 @@ Its signing key is made here and given to it, so that a test can also sign what 
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -20,18 +21,25 @@ from controlplane.stack.process import GuardedProcess
 
 KEY_ID = "demo-key"
 AUDIENCE = "tidegate"
+WEB_CLIENT = "tidegate-web"  # what the control plane is registered as, for people's sign-in
 OTHER_AUDIENCE = "https://other.example"  # a resource indicator is an absolute URI (RFC 8707)
 
 
 class IdentityProvider:
-    """`clients` are the client ids that get tokens for `AUDIENCE`. `start()` returns when it answers."""
+    """`clients` are the client ids that get tokens for `AUDIENCE`; `people` has users by name with `password`, `email` and `groups`.
 
-    def __init__(self, directory: Path, clients: Sequence[str], *, port: int | None = None) -> None:
+    `start()` returns when it answers.
+    """
+
+    def __init__(
+        self, directory: Path, clients: Sequence[str], *, people: Mapping[str, Mapping[str, Any]] | None = None, port: int | None = None
+    ) -> None:
         self.directory = directory.resolve()
         self.port = port or free_port()
         self.issuer = f"http://{LOOPBACK}:{self.port}"
         self.private_key = self.directory / "signing-key.pem"
-        self._clients = {name: secrets.token_urlsafe(24) for name in clients}
+        self._clients = {name: secrets.token_urlsafe(24) for name in (*clients, WEB_CLIENT)}
+        self._people = dict(people or {})
         self._process = GuardedProcess(
             "identity-provider",
             [sys.executable, "-m", "nanoidp", "--config", str(self.directory), "--host", LOOPBACK, "--port", str(self.port)],
@@ -47,6 +55,11 @@ class IdentityProvider:
 
     def stop(self) -> None:
         self._process.stop()
+
+    def environment(self) -> dict[str, str]:
+        """What the control plane's environment says of this provider."""
+        secret = self._clients[WEB_CLIENT]
+        return {"TIDEGATE_OIDC_ISSUER": self.issuer, "TIDEGATE_OIDC_CLIENT_ID": WEB_CLIENT, "TIDEGATE_OIDC_CLIENT_SECRET": secret}
 
     def token(self, client: str, resource: str = "") -> str:
         """An access token by the client-credentials grant (RFC 6749, section 4.4); for another audience if `resource` names one."""
@@ -90,7 +103,7 @@ class IdentityProvider:
             "session": {"secret_key": secrets.token_urlsafe(32)},
         }
         write_private(self.directory / "settings.yaml", yaml.safe_dump(settings))
-        write_private(self.directory / "users.yaml", yaml.safe_dump({"config_version": 1, "users": {}}))
+        write_private(self.directory / "users.yaml", yaml.safe_dump({"config_version": 1, "users": self._people}))
 
     def _make_key(self) -> None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

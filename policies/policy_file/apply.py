@@ -157,6 +157,7 @@ def _group(row: Group, document: Document) -> Links:
 def _user(row: User, document: Document) -> Links:
     row.username, row.email = document["username"], document["email"]
     row.set_roles(document["roles"])
+    row.oidc_issuer, row.oidc_subject = (document["oidc"]["issuer"], document["oidc"]["subject"]) if document["oidc"] else ("", "")
     if not row.password:
         row.set_unusable_password()  # `manage.py changepassword`, or sign-in by OIDC
     return {"groups": _named(Group, document["groups"])}
@@ -217,7 +218,7 @@ def _rule(row: StatementRule, document: Document) -> Links:
 
 
 def _workflow(row: Any, document: Document) -> Links:
-    for name in ("name", "quorum", "expires", "hold", "max_wait", "auto_approve", "escalate"):
+    for name in ("name", "quorum", "expires", "hold", "max_wait", "step_up", "auto_approve", "escalate"):
         setattr(row, name, document[name])
     return {
         "approver_groups": _named(Group, document["approvers"]["groups"]),

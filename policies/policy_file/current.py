@@ -30,7 +30,8 @@ def group(item: Group) -> Document:
 
 
 def user(item: User) -> Document:
-    return {"username": item.username, "email": item.email, "groups": _names(item.groups.all()), "roles": sorted(item.roles)}
+    oidc = {"issuer": item.oidc_issuer, "subject": item.oidc_subject} if item.oidc_subject else None
+    return {"username": item.username, "email": item.email, "groups": _names(item.groups.all()), "roles": sorted(item.roles), "oidc": oidc}
 
 
 def subject(item: Subject) -> Document:
@@ -99,6 +100,7 @@ def workflow(item: Any) -> Document:
         "expires": item.expires,
         "hold": item.hold,
         "max_wait": default_wait(item.expires) if item.hold == "ticket" else item.max_wait,
+        "step_up": item.step_up,
         "auto_approve": item.auto_approve,
         "notify": {"email": item.notify.get("email", True), **webhook},
         "escalate": item.escalate,

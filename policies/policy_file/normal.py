@@ -66,6 +66,7 @@ def user(value: Document) -> Document:
         "email": value.get("email", ""),
         "groups": _set(value.get("groups")),
         "roles": _set(value.get("roles")),
+        "oidc": value.get("oidc"),
     }
 
 
@@ -169,6 +170,7 @@ def workflow(value: Document) -> Document:
         "expires": expires,
         "hold": hold,
         "max_wait": seconds(value["max_wait"]) if "max_wait" in value else default_wait(expires),
+        "step_up": value.get("step_up", "none"),
         "auto_approve": value.get("auto_approve", {}),
         "notify": {"email": notify.get("email", True), **({"webhook": {}} if "webhook" in notify else {})},
         "escalate": value.get("escalate", {}),

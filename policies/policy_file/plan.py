@@ -96,6 +96,8 @@ def _match_names(section: str, wanted: list[tuple[Item, Document, Secrets]], kno
     for item, document, secrets in wanted:
         name = key_of(section, item.value)
         row, before = rows.pop(name, (None, None))
+        if section == "users" and before is not None and document["oidc"] is None:
+            document["oidc"] = before["oidc"]  # made by a sign-in: a file that does not speak of it leaves it
         changed = (*_changed(before, document), *_new_secrets(row, secrets)) if before is not None else ()
         if row is None or changed:
             steps.append(Step(section, name, item.at(), row, document, changed, secrets))

@@ -96,7 +96,14 @@ OIDC = record(
     groups_claim=TEXT,
     algorithms=some({"enum": list(OidcIssuer.ALGORITHMS)}),
 )
-USER = record(("username",), username=TEXT, email=TEXT, groups=any_of(TEXT), roles=any_of({"enum": list(ROLES)}))
+USER = record(
+    ("username",),
+    username=TEXT,
+    email=TEXT,
+    groups=any_of(TEXT),
+    roles=any_of({"enum": list(ROLES)}),
+    oidc=record(("issuer", "subject"), issuer=TEXT, subject=TEXT),
+)
 SUBJECT = record(
     ("name",),
     name=NAME,
@@ -162,6 +169,7 @@ WORKFLOW = record(
     expires=DURATION,
     hold={"enum": ["wait", "ticket"]},
     max_wait=DURATION,
+    step_up={"enum": ["none", "recent", "passkey"]},
     auto_approve=record(actions=some(ACTION), affected_rows=record(("at_most",), at_most={"type": "integer", "minimum": 0})),
     notify=record(email=YES, webhook=record(**secret("url"), **secret("secret"))),
     escalate=record(("after", "to"), after=DURATION, to=PEOPLE),

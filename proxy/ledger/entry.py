@@ -23,7 +23,7 @@ def _fields(public: str, sensitive: str = "") -> dict[str, str]:
     return {**dict.fromkeys(public.split(), PUBLIC), **dict.fromkeys(sensitive.split(), SENSITIVE)}
 
 
-_APPROVAL = _fields("request by subject connection binding", "comment")
+_APPROVAL = _fields("request by subject connection binding proof", "comment")
 
 # Kind -> field -> class. What is not here is secret: it must not leave the process, so such a record is refused.
 CLASSES: Mapping[str, Mapping[str, str]] = {
@@ -49,6 +49,9 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "approval.cancelled": _APPROVAL,
     "approval.consumed": _APPROVAL,
     "admin.changed": _fields("model object action actor", "before after"),
+    "admin.signed_in": _fields("actor method address"),
+    "admin.signed_out": _fields("actor reason address"),
+    "admin.sign_in_failed": _fields("method reason reference address", "account"),
     "export.made": _fields("export by filters entries size sha256"),
 }
 

@@ -25,7 +25,7 @@ def admin() -> Client:
 def form(**changes: object) -> dict[str, object]:
     return {
         "name": "two", "quorum": 2, "hold": "ticket", "max_wait": 600, "expires": 900, "escalate": "{}",
-        "auto_approve": "{}", "approver_groups": [], "approvers": [],
+        "step_up": "none", "auto_approve": "{}", "approver_groups": [], "approvers": [],
     } | changes  # fmt: skip
 
 

@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import pytest
+from django.contrib.admin import site as admin_site
+from django.contrib.auth.models import Group
 from django.test import Client
+
+from audit.models import Entry
+from controlplane.admin_base import ReadOnlyAdmin, ServiceModelAdmin
+from controlplane.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -25,3 +33,27 @@ def test_nothing_is_inline(admin: Client) -> None:
         assert " onclick=" not in page
         assert "//cdn" not in page
         assert "https://" not in page
+
+
+def test_every_page_that_changes_something_leaves_a_record() -> None:
+    for model, page in admin_site._registry.items():
+        assert isinstance(page, (ServiceModelAdmin, ReadOnlyAdmin)), model
+
+
+def test_people_groups_and_roles_are_recorded_with_before_and_after(admin: Client) -> None:
+    dana = User.objects.create(username="dana", email="d@example.com")
+    owners = Group.objects.create(name="owners")
+    form = {"username": "dana", "email": "d@example.com", "is_active": "on", "is_approver": "on", "groups": [owners.pk]}
+    assert admin.post(f"/admin/controlplane/user/{dana.pk}/change/", form).status_code == 302
+    told = {name: found["value"] for name, found in json.loads(Entry.objects.latest("id").disclosures).items()}
+    assert told == {"before": {"groups": [], "is_approver": False}, "after": {"groups": ["owners"], "is_approver": True}}
+    assert admin.post(f"/admin/auth/group/{owners.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert '"action":"remove"' in Entry.objects.latest("id").canonical
+
+
+def test_a_lost_passkey_is_taken_away(admin: Client) -> None:
+    dana = User.objects.create(username="dana")
+    passkey = dana.passkeys.create(name="laptop", credential_id=b"a", public_key=b"b")
+    assert admin.post(f"/admin/controlplane/passkey/{passkey.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert "laptop of dana" in Entry.objects.latest("id").canonical
+    assert admin.get("/admin/controlplane/passkey/add/").status_code == 403

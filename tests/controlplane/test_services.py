@@ -67,6 +67,15 @@ def test_links_belong_to_the_change(bot: Subject) -> None:
     assert newest()["subjects"][0]["groups"] == []
 
 
+def test_a_removed_group_says_whom_it_was_taken_from(agents: Group, bot: Subject) -> None:
+    dana = User.objects.create(username="dana")
+    dana.groups.add(agents)
+    services.remove(agents, actor=ACTOR)
+    entry = Entry.objects.filter(kind="admin.changed").latest("id")
+    before = json.loads(entry.disclosures)["before"]["value"]
+    assert (before["user (of others)"], before["subjects (of others)"]) == (["dana"], ["report-bot"])
+
+
 def test_what_is_refused_leaves_no_trace(crm: Connection) -> None:
     entries, serial = Entry.objects.count(), newest()["serial"]
     crm.port = 0

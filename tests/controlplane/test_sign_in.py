@@ -1,14 +1,16 @@
-"""Passwords cannot be guessed, and whoever guesses locks nobody out from elsewhere."""
+"""Signing in with a password, and out. Passwords cannot be guessed, and whoever guesses locks nobody out from elsewhere."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from controlplane import sign_in
+from audit.models import Entry
+from controlplane import attempts, sessions
 from controlplane.models import SignInAttempt, User
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +38,7 @@ def test_the_limit_ends_and_hammering_does_not_prolong_it(dana: User) -> None:
     for number in range(15):
         attempt(f"wrong {number}")
     assert SignInAttempt.objects.count() == 10
-    SignInAttempt.objects.update(at=timezone.now() - sign_in.WINDOW - timedelta(seconds=1))
+    SignInAttempt.objects.update(at=timezone.now() - attempts.WINDOW - timedelta(seconds=1))
     assert attempt(PASSWORD) == 302
     assert not SignInAttempt.objects.exists()
 
@@ -49,8 +51,8 @@ def test_a_success_forgets_what_failed_before(dana: User) -> None:
 
 
 def test_one_account_from_many_addresses_and_many_accounts_from_one(dana: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "PER_ACCOUNT", 3)
-    monkeypatch.setattr(sign_in, "PER_ADDRESS", 5)
+    monkeypatch.setattr(attempts, "PER_ACCOUNT", 3)
+    monkeypatch.setattr(attempts, "PER_ADDRESS", 5)
     assert [attempt("wrong", address=f"10.0.1.{number}") for number in range(4)] == [200, 200, 200, 429]
     assert [attempt("wrong", username=f"u{number}", address="10.0.2.1") for number in range(6)] == [200] * 5 + [429]
 
@@ -59,3 +61,41 @@ def test_a_form_without_a_password_counts_for_nothing() -> None:
     assert attempt("") == 200
     assert attempt("x", username="a\0b") == 200
     assert not SignInAttempt.objects.exists()
+
+
+def test_the_ledger_hears_of_sign_ins_and_never_of_what_was_typed(dana: User) -> None:
+    client = Client(REMOTE_ADDR="10.0.0.1")
+    client.post("/login", {"username": "my-password", "password": "typed in the wrong field"})
+    client.post("/login", {"username": "dana", "password": PASSWORD})
+    client.post("/logout")
+    entries = list(Entry.objects.filter(kind__startswith="admin.sign").order_by("id"))
+    assert [entry.kind for entry in entries] == ["admin.sign_in_failed", "admin.signed_in", "admin.signed_out"]
+    assert "my-password" not in entries[0].canonical  # a commitment only
+    assert '"address":"10.0.0.1"' in entries[1].canonical
+    assert not any(PASSWORD in entry.canonical + entry.disclosures for entry in entries)
+
+
+def test_passwords_may_be_the_admins_way_only(dana: User, settings: Any) -> None:
+    settings.TIDEGATE_LOCAL_SIGN_IN = "admins"
+    User.objects.create_user("root", password=PASSWORD, is_superuser=True)
+    right, wrong = (Client().post("/login", {"username": "dana", "password": text}) for text in (PASSWORD, "wrong"))
+    assert right.context["form"].non_field_errors() == wrong.context["form"].non_field_errors()
+    assert attempt(PASSWORD, username="root") == 302
+
+
+def test_a_password_given_again_makes_the_session_fresh(dana: User) -> None:
+    client = Client()
+    client.post("/login", {"username": "dana", "password": PASSWORD})
+    session = client.session
+    session[sessions.PROVED] -= 1000
+    session.save()
+    asked = client.get("/confirm?next=/account")
+    assert asked.context["next"] == "/account"
+    assert client.post("/confirm", {"password": "wrong", "next": "/account"}).status_code == 200
+    assert not sessions.proved_within(client.get("/account").wsgi_request, 60)
+    assert client.post("/confirm", {"password": PASSWORD, "next": "https://evil.example/"})["Location"] == "/"
+    assert sessions.proved_within(client.get("/account").wsgi_request, 60)
+    for number in range(11):
+        answer = client.post("/confirm", {"password": f"wrong {number}"})
+    assert answer.status_code == 429
+    assert Client().get("/confirm").status_code == 302

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.stack.ports import free_port
 from deploy.demo.identity_provider import IdentityProvider
 from tests.conftest import Target
 from tests.integration import world
@@ -23,7 +24,7 @@ def targets(target15: Target, target18: Target) -> list[Target]:
 
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
-    made = IdentityProvider(tmp_path_factory.mktemp("provider"), ["token-bot", "stranger"])
+    made = IdentityProvider(tmp_path_factory.mktemp("provider"), ["token-bot", "stranger"], people=world.PEOPLE)
     made.start()
     yield made
     made.stop()
@@ -32,7 +33,8 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvi
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, targets: list[Target], provider: IdentityProvider) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("shared")
-    with Stack(directory, world.policy(targets, provider.issuer), world.secrets(PASSWORD)) as running:
+    environment = world.secrets(PASSWORD) | provider.environment() | {"TIDEGATE_OIDC_NAME": "Example ID"}
+    with Stack(directory, world.policy(targets, provider.issuer), environment, control_port=free_port()) as running:
         yield running
 
 

@@ -57,9 +57,14 @@ def _names(process: psutil.Process, text: str) -> bool:
 
 
 class Stack:
-    """`manage.py stack` in a directory of its own. `environment` holds the secrets that the policy names."""
+    """`manage.py stack` in a directory of its own. `environment` holds the secrets that the policy names.
 
-    def __init__(self, directory: Path, policy: dict[str, Any], environment: dict[str, str], processes: int = 2) -> None:
+    With a `control_port` people know it as http://localhost:PORT, a name, which passkeys need.
+    """
+
+    def __init__(
+        self, directory: Path, policy: dict[str, Any], environment: dict[str, str], processes: int = 2, control_port: int = 0
+    ) -> None:
         self.directory = directory
         self.data = directory / "stack"
         self.ready_file = directory / "ready.json"
@@ -68,9 +73,9 @@ class Stack:
         directory.mkdir(parents=True, exist_ok=True)
         self.write_policy(policy)
         given = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE_", "DJANGO_"))}
-        self.environment = given | environment
+        self.environment = given | environment | ({"TIDEGATE_PUBLIC_URL": f"http://localhost:{control_port}"} if control_port else {})
         command = [sys.executable, str(ROOT / "manage.py"), "stack", "--dir", str(self.data), "--policy", str(self.policy_file)]
-        command += ["--processes", str(processes), "--ready-file", str(self.ready_file)]
+        command += ["--processes", str(processes), "--ready-file", str(self.ready_file), "--control-port", str(control_port)]
         self.process = GuardedProcess(
             "stack", command, log=directory / "stack.log", environment=self.environment, directory=ROOT, grace=60
         )
@@ -160,6 +165,11 @@ class Stack:
 
     def log(self, name: str) -> str:
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
+
+    @property
+    def public_url(self) -> str:
+        """Where people's links lead."""
+        return self.environment.get("TIDEGATE_PUBLIC_URL") or str(self.ready["control_url"])
 
     def mailbox(self) -> Mailbox:
         return Mailbox(Path(self.ready["mail_dir"]))

@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy.demo.approver import link_in
-from tests.conftest import unavailable
+from deploy.demo.identity_provider import IdentityProvider
+from tests.conftest import Target, unavailable
+from tests.integration import world
 from tests.integration.harness import Agent, Stack
 from tests.integration.test_approvals import held
 
@@ -36,7 +38,7 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def opened(size: dict[str, int] = DESK) -> Page:
-        context = browser.new_context(viewport=size, base_url=stack.ready["control_url"])
+        context = browser.new_context(viewport=size, base_url=stack.public_url)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
@@ -51,7 +53,7 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
 
 
 def _is_ours(url: str, stack: Stack) -> bool:
-    return url.startswith((stack.ready["control_url"] + "/", "data:", "blob:"))
+    return url.startswith((stack.public_url + "/", "data:", "blob:"))
 
 
 def fits(page: Page) -> bool:
@@ -63,7 +65,7 @@ def sign_in(page: Page, stack: Stack) -> None:
     page.goto("/login")
     page.get_by_label("Username").fill(stack.ready["admin"]["username"])
     page.get_by_label("Password").fill(stack.ready["admin"]["password"])
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 @pytest.mark.parametrize(("size", "order"), [(PHONE, 601), (DESK, 602)], ids=["phone", "desk"])
@@ -88,13 +90,64 @@ def test_an_approver_decides_on_the_page_behind_the_link(
         assert refused.value.sqlstate == "TG002"
 
 
+def with_passkeys(page: Page) -> None:
+    """The browser's own virtual authenticator, whose owner always agrees."""
+    tools = page.context.new_cdp_session(page)
+    tools.send("WebAuthn.enable")
+    device = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    tools.send("WebAuthn.addVirtualAuthenticator", {"options": device | {"automaticPresenceSimulation": True}})
+
+
+def test_an_approver_signs_in_at_the_provider_and_approves_with_a_passkey(
+    stack: Stack, writer: Agent, target: Target, browser: Browser, provider: IdentityProvider
+) -> None:
+    mailbox, number = stack.mailbox(), 7000 + target.version
+    row = (number, "Petra's", "p@example.com", "900-55-7000", "4000 0000 0000 7000", "1980-01-01")
+    running = writer.start("INSERT INTO crm.customers VALUES (%s, %s, %s, %s, %s, %s)", row)
+    link = link_in(mailbox.next("petra@example.com", f"= {number}\n"))
+    context = browser.new_context(viewport=PHONE)
+    page = context.new_page()
+    # The provider's own pages want styles from elsewhere: nothing leaves this machine.
+    page.route(lambda url: not url.startswith((stack.public_url, provider.issuer)), lambda route: route.abort())
+    with_passkeys(page)
+
+    page.goto(link)  # the link alone is not enough
+    page.get_by_role("link", name="Sign in with Example ID").click()
+    page.get_by_label("Username").fill("petra")
+    page.get_by_label("Password").fill(world.PEOPLE["petra"]["password"])
+    page.get_by_role("button", name="Authorize").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("writer wants to run a statement")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    assert fits(page)
+
+    page.get_by_role("link", name="Add one to your account").click()
+    page.get_by_label("Name of the new passkey").fill("work telephone")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_text("The passkey work telephone is yours.")).to_be_visible()
+    assert fits(page)
+
+    page.goto(link)
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("petra, you approved this")).to_be_visible()
+    assert running.result() == "INSERT 0 1"
+    target.sql("DELETE FROM crm.customers WHERE id = %s", (number,), dbname="crm")
+    assert stack.eventually_entry("approval.approved", by="petra")["proof"] == "passkey work telephone"
+
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(stack.public_url + "/login")
+    stack.eventually_entry("admin.signed_out", actor="petra")
+    context.close()
+    # For the next target, where the browser has another telephone.
+    stack.sql("DELETE FROM controlplane_passkey RETURNING id")
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Callable[..., Page], size: dict[str, int]) -> None:
     page = open_page(size)
     sign_in(page, stack)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Welcome")
     seen = {"/login"}
-    waiting = ["/", "/admin/", "/audit/", "/approvals/", "/audit/exports/", "/api/v1/docs"]
+    waiting = ["/", "/account", "/admin/", "/audit/", "/approvals/", "/audit/exports/", "/api/v1/docs"]
     while waiting:
         address = waiting.pop()
         if address in seen:

@@ -6,6 +6,7 @@ from tests.conftest import Target
 
 AGENT_ROLE = "tidegate_agent"
 KEYS = {name: f"tgk_{name}_{'0123456789abcdef' * 2}" for name in ("reader", "writer", "free")}
+PEOPLE = {"petra": {"password": "petra's own password", "email": "petra@example.com"}}  # at the identity provider
 SSN = {number: f"900-55-{number:04d}" for number in range(1, 101)}
 SCHEMA = """
 CREATE SCHEMA crm;
@@ -36,10 +37,12 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
     return {
         "version": 1,
         "oidc": [{"name": "corp", "issuer": issuer, "audience": "tidegate", "groups_claim": "groups", "algorithms": ["RS256"]}],
-        "groups": ["agents", "owners", "token-readers"],
+        "groups": ["agents", "owners", "keepers", "token-readers"],
         "users": [
             {"username": "dana", "email": "dana@example.com", "groups": ["owners"], "roles": ["approver"]},
             {"username": "otto", "email": "otto@example.com"},
+            {"username": "petra", "email": "petra@example.com", "groups": ["keepers"], "roles": ["approver"],
+             "oidc": {"issuer": issuer, "subject": "petra"}},
         ],
         "subjects": [
             *({"name": name, "kind": "agent", "owner": "otto", "groups": ["agents"], "key_env": f"KEY_{name.upper()}"} for name in KEYS),
@@ -64,11 +67,14 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
              "then": "deny"},
             {"name": "deletes need a yes", "when": {"actions": ["delete"], "relations": ["crm.*"], "connections": guarded},
              "then": {"approve": "owners"}},
+            {"name": "new customers need a passkey",
+             "when": {"actions": ["insert"], "relations": ["crm.customers"], "connections": guarded}, "then": {"approve": "keepers"}},
             {"name": "updates need a ticket", "when": {"actions": ["update"], "relations": ["crm.*"], "connections": guarded},
              "then": {"approve": "tickets"}},
         ],
         "workflows": [
             {"name": "owners", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "wait", "max_wait": "10m"},
+            {"name": "keepers", "approvers": {"groups": ["keepers"]}, "expires": "15m", "hold": "wait", "step_up": "passkey"},
             {"name": "tickets", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "ticket"},
         ],
     }  # fmt: skip

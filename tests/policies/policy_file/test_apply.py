@@ -216,3 +216,22 @@ def test_a_switched_off_subject_stays_off() -> None:
     Subject.objects.update(enabled=False)
     apply("subjects: [{name: b, kind: service}]")
     assert not Subject.objects.get().enabled
+
+
+def test_an_identity_stays_where_the_file_does_not_speak_of_it() -> None:
+    dana = "{username: dana, oidc: {issuer: 'https://id.example.com', subject: '248'}}"
+    apply(f"users: [{dana}]")
+    assert apply("users: [{username: dana}]") == []
+    user = User.objects.get()
+    assert (user.oidc_issuer, user.oidc_subject) == ("https://id.example.com", "248")
+    assert apply(f"users: [{dana.replace('248', '249')}]") == ["~ change user dana: oidc"]
+    assert User.objects.get().oidc_subject == "249"
+
+
+def test_what_a_yes_must_be_proved_with() -> None:
+    people = "users: [{username: dana, email: d@example.com, roles: [approver]}]"
+    workflow = people + "\nworkflows: [{name: owners, approvers: {users: [dana]}, step_up: %s}]"
+    apply(workflow % "passkey")
+    assert Workflow.objects.get().step_up == "passkey"
+    assert apply(workflow % "passkey") == []
+    assert "step_up" in refused(workflow % "password")[0]
