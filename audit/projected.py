@@ -152,7 +152,12 @@ class ApprovalEvent(models.Model):
     """One step in an approval request's life, so that all steps of a request are found by its id."""
 
     entry = models.OneToOneField(
-        "audit.Entry", primary_key=True, on_delete=models.CASCADE, db_constraint=False, related_name="+", help_text="The approval.* entry."
+        "audit.Entry",
+        primary_key=True,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="approval_step",
+        help_text="The approval.* entry.",
     )
     boot = _to_boot()
     request = models.CharField(max_length=64)

@@ -21,7 +21,7 @@ class Link:
 # (roles that may go there, name, what it is for, name of the address)
 PLACES = (
     (("approver",), "Approvals", "Statements that wait for your yes or no.", "approvals:inbox"),
-    (("admin", "auditor"), "Audit", "Sessions and statements, exports, and proofs that nothing was changed.", "audit:entries"),
+    (("admin", "auditor"), "Audit", "Sessions and statements, exports, and proofs that nothing was changed.", "audit:statements"),
     (("admin",), "Administration", "Subjects, connections, grants, masking, rules, workflows and workers.", "admin:index"),
     (("admin", "auditor"), "API", "The REST interface, with a description to try it out.", "docs"),
 )

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ApprovalEvent',
             fields=[
-                ('entry', models.OneToOneField(db_constraint=False, help_text='The approval.* entry.', on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='audit.entry')),
+                ('entry', models.OneToOneField(db_constraint=False, help_text='The approval.* entry.', on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='approval_step', serialize=False, to='audit.entry')),
                 ('request', models.CharField(max_length=64)),
                 ('event', models.CharField(help_text='requested, voted, approved, …', max_length=32)),
                 ('time', models.DateTimeField()),
