@@ -10,7 +10,6 @@ from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
 from rest_framework.exceptions import APIException, NotFound, ParseError
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -18,8 +17,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audit import services
-from audit.filters import EntryFilter, SessionFilter, StatementFilter
+from audit.filters import SCATTERED, EntryFilter, SessionFilter, StatementFilter
 from audit.models import Checkpoint, Entry, Session, Statement
+from audit.pagination import Newest, NewestOpened
 from audit.querysets import may_look, may_read
 from audit.sealing import verifier_key
 from controlplane.authentication import WorkerAuthentication
@@ -43,19 +43,6 @@ class Looks(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, User) and may_look(request.user)
-
-
-class Newest(CursorPagination):
-    """``?cursor=…`` from ``next`` and ``previous``; ``page_size`` up to 500. There is no count: it would cost more than the page."""
-
-    ordering = ("-time", "-pk")
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 500
-
-
-class NewestOpened(Newest):
-    ordering = ("-opened_at", "-pk")
 
 
 class BatchParser(BaseParser):
@@ -156,6 +143,10 @@ class StatementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
     pagination_class = Newest
     filter_backends = [DjangoFilterBackend]
     filterset_class = StatementFilter
+
+    @property
+    def scattered(self) -> bool:
+        return any(self.request.query_params.get(name) for name in SCATTERED) or not may_read(self.request.user)
 
     def get_queryset(self) -> Any:
         seen = Statement.objects.visible_to(self.request.user)

@@ -88,39 +88,41 @@ class SearchFilter(django_filters.CharFilter):
 
 
 class NameFilter(django_filters.CharFilter):
-    """A name in one of the statement's lists; relations and columns without their schema too."""
+    """A name among the statement's terms; relations and columns without their schema too."""
 
-    def __init__(self, *fields: str, kind: str, label: str) -> None:
+    def __init__(self, kind: str, label: str) -> None:
         super().__init__(label=label, widget=Suggested(kind), max_length=400)
-        self._fields, self._kind = fields, kind
+        self._kind = kind
 
     def filter(self, found: QuerySet, value: str) -> QuerySet:
         if not value:
             return found
         names = meant(self._kind, value) if self._kind in ("relation", "column") else [value]
-        if not names:
-            return found.none()
-        held = Q()
-        for name in self._fields:
-            held |= Q(**{f"{name}__overlap": names})
-        return found.filter(held)
+        return found.filter(terms__overlap=[f"{self._kind}:{name}" for name in names]) if names else found.none()
+
+
+class TermFilter(django_filters.ChoiceFilter):
+    """One of the statement's terms of a kind."""
+
+    def __init__(self, kind: str, label: str, choices: list[tuple[str, str]]) -> None:
+        super().__init__(label=label, choices=choices, empty_label="any")
+        self._kind = kind
+
+    def filter(self, found: QuerySet, value: str) -> QuerySet:
+        return found.filter(terms__contains=[f"{self._kind}:{'' if value == NO_END else value}"]) if value else found
 
 
 class StatementFilter(django_filters.FilterSet):
     q = SearchFilter(label="Search in SQL")
     subject = _text("Subject", kind="subject")
     connection = _text("Connection", kind="connection")
-    action = NameFilter("actions", kind="action", label="Action")
-    table = NameFilter("relations", kind="relation", label="Table")
-    column = NameFilter("columns", "masked", kind="column", label="Column")
-    decision = django_filters.ChoiceFilter(choices=DECISIONS, empty_label="any", label="Decision")
-    outcome = django_filters.ChoiceFilter(
-        choices=[*OUTCOMES, (NO_END, "not known (yet)")], empty_label="any", label="Outcome", method="with_outcome"
-    )
-    rule = NameFilter("rules", kind="rule", label="Rule")
-    masked = django_filters.ChoiceFilter(
-        choices=[("yes", "touched"), ("no", "not touched")], empty_label="any", label="Masked columns", method="with_masked"
-    )
+    action = NameFilter("action", "Action")
+    table = NameFilter("relation", "Table")
+    column = NameFilter("column", "Column")
+    decision = TermFilter("decision", "Decision", DECISIONS)
+    outcome = TermFilter("outcome", "Outcome", [*OUTCOMES, (NO_END, "not known (yet)")])
+    rule = NameFilter("rule", "Rule")
+    masked = TermFilter("masked", "Masked columns", [("yes", "touched"), ("no", "not touched")])
     session = _text("Session")
     since, until = _since(), _until()
 
@@ -128,11 +130,26 @@ class StatementFilter(django_filters.FilterSet):
         model = Statement
         fields: list[str] = []
 
-    def with_outcome(self, found: QuerySet, name: str, value: str) -> QuerySet:
-        return found.filter(outcome="" if value == NO_END else value)
+    @property
+    def scattered(self) -> bool:
+        """Whether what is chosen is found in the index of words and terms, which has no order."""
+        return any(self.form.cleaned_data.get(name) for name in SCATTERED)
 
-    def with_masked(self, found: QuerySet, name: str, value: str) -> QuerySet:
-        return found.filter(masked=[]) if value == "no" else found.exclude(masked=[])
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        found = super().filter_queryset(queryset)
+        if not self.scattered:
+            return found
+        # The same index has these too, so that it is left with what matches everything.
+        chosen = [f"{name}:{value}" for name in ("subject", "connection") if (value := self.form.cleaned_data.get(name))]
+        return found.filter(terms__contains=chosen) if chosen else found
+
+
+SCATTERED = ("q", "action", "table", "column", "decision", "outcome", "rule", "masked")
+
+
+def is_scattered(chosen: django_filters.FilterSet) -> bool:
+    """Whether what a valid filter chose is to be searched so (keyset.page)."""
+    return bool(getattr(chosen, "scattered", False))
 
 
 class SessionFilter(django_filters.FilterSet):

@@ -2,6 +2,10 @@
 
 A page far down costs as much as the first, and rows that arrive meanwhile move nothing. The addresses of pages hold ``before=`` or
 ``after=`` with a position, microseconds since the epoch and a key.
+
+A search has two ways to go, and PostgreSQL cannot tell which is short: read rows in their order until a page is full (good for what is
+frequent), or collect all that match and sort them (good for what is rare). For ``scattered`` rows the first way is gone for some thousand
+rows, and only then the second.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet
 
 PAGE = 50
+NEAR = 5_000  # rows that are read in their order before all that match are collected
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSITION = re.compile(r"(\d{1,17})\.(\d{1,18})")
 
@@ -29,18 +35,20 @@ class Page:
     later: str
 
 
-def page(found: QuerySet, asked: Mapping[str, Any], *, time: str = "time", size: int = PAGE, newest_first: bool = True) -> Page:
+def page(
+    found: QuerySet, asked: Mapping[str, Any], *, time: str = "time", size: int = PAGE, newest_first: bool = True, scattered: bool = False
+) -> Page:
     """The page that ``asked`` (a request's GET) names; what is no position counts as the list's beginning.
 
-    ``time``: the column that orders it. The other parameters of the request are kept in the addresses of the pages around.
+    ``time``: the column that orders it. ``scattered``: no index holds what matches in that order. The other parameters of the request are
+    kept in the addresses of the pages around.
     """
     before, after = _position(asked.get("before")), _position(asked.get("after"))
     onward = newest_first if after is None else not newest_first  # whether the next row that is read is an older one
     start = after or before
     if start is not None:
         found = found.filter(_beyond(time, start, older=onward))
-    sign = "-" if onward else ""
-    rows = list(found.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
+    rows = _search(found, time, start, onward, size + 1) if scattered else list(_ordered(found, time, onward)[: size + 1])
     more, rows = len(rows) > size, rows[:size]
     if after is not None:
         rows.reverse()
@@ -53,6 +61,36 @@ def page(found: QuerySet, asked: Mapping[str, Any], *, time: str = "time", size:
         urlencode([*kept, ("after", _said(rows[0], time))]) if has_earlier else "",
         urlencode([*kept, ("before", _said(rows[-1], time))]) if has_later else "",
     )
+
+
+def _ordered(found: QuerySet, time: str, onward: bool) -> QuerySet:
+    sign = "-" if onward else ""
+    return found.order_by(f"{sign}{time}", f"{sign}pk")
+
+
+def _search(found: QuerySet, time: str, start: tuple[datetime, int] | None, onward: bool, size: int) -> list[Any]:
+    way = "gt" if onward else "lt"
+    near = found.model._default_manager.all()
+    if start is not None:
+        near = near.filter(**{f"{time}__{'lte' if onward else 'gte'}": start[0]})
+    edge = _ordered(near, time, onward).values_list(time, flat=True)[NEAR : NEAR + 1]
+    for last in edge:
+        rows = list(_ordered(found.filter(**{f"{time}__{way}e": last}), time, onward)[:size])
+        if len(rows) == size:
+            return rows
+        return _collected(found, time, onward, size)
+    return list(_ordered(found, time, onward)[:size])  # there are not that many rows
+
+
+def _collected(found: QuerySet, time: str, onward: bool, size: int) -> list[Any]:
+    """All that match, sorted. PostgreSQL is kept from going the first way again: the order is by an expression that no index has, and
+    conditions that exclude each other, which it believes to be independent, are no reason to read the whole table."""
+    moment = ExpressionWrapper(F(time) + timedelta(0), output_field=DateTimeField())
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        rows = list(found.order_by(moment.desc() if onward else moment.asc(), "-pk" if onward else "pk")[:size])
+        cursor.execute("SET LOCAL enable_seqscan = on")
+    return rows
 
 
 def _position(text: object) -> tuple[datetime, int] | None:

@@ -11,12 +11,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from audit.projected import Activity, ApprovalEvent, Name, Session, Statement
+from audit.projected import Activity, ApprovalEvent, Name, Refusals, Session, Statement
 from audit.querysets import BootQuerySet, CheckpointQuerySet, EntryQuerySet, ExportQuerySet, SavedReportQuerySet
 from controlplane import validators
 
 __all__ = [
-    "Activity", "ApprovalEvent", "Boot", "Checkpoint", "Entry", "Export", "ExportPart", "Name", "SavedReport", "Session", "Statement",
+    "Activity", "ApprovalEvent", "Boot", "Checkpoint", "Entry", "Export", "ExportPart", "Name", "Refusals", "SavedReport",
+    "Session", "Statement",
 ]  # fmt: skip
 NO_HASH = "0" * 64
 

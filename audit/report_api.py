@@ -12,8 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import exporting, services, web_exports
-from audit.api import Newest, ReadsLedger
+from audit.api import ReadsLedger
+from audit.filters import is_scattered
 from audit.models import Export, SavedReport
+from audit.pagination import Newest
 from audit.report_views import FORMATS, file_of
 from audit.reports import REPORTS, Report
 
@@ -131,9 +133,10 @@ class ReportViewSet(viewsets.GenericViewSet):
         report = REPORTS.get(kind)
         if report is None:
             raise NotFound("There is no such report.")
-        parameters = {name: request.query_params[name] for name in request.query_params if name not in ("cursor", "page_size")}
+        parameters = {name: request.query_params[name] for name in request.query_params if name not in ("before", "after", "page_size")}
         _parameters(report, parameters, request)
-        rows = self.paginate_queryset(report.chosen(parameters, request.user).qs)
+        chosen = report.chosen(parameters, request.user)
+        rows = self.paginator.paginate_queryset(chosen.qs, request, self, scattered=is_scattered(chosen))
         return self.get_paginated_response([dict(zip(report.columns, line, strict=True)) for line in report.lines(rows)])
 
 

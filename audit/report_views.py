@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit import keyset, services, web_exports
+from audit.filters import is_scattered
 from audit.forms import SaveForm, SelectionForm
 from audit.models import Checkpoint, Export, SavedReport, Statement
 from audit.reports import REPORTS, Report
@@ -39,7 +40,8 @@ def report(request: HttpRequest, kind: str) -> HttpResponse:
     found = _kind(kind)
     chosen = found.chosen(request.GET, request.user)
     wanting = bool(found.needs) and not request.GET.get(found.needs)
-    page = keyset.page(chosen.qs if chosen.is_valid() and not wanting else chosen.queryset.none(), request.GET)
+    sought = chosen.qs if chosen.is_valid() and not wanting else chosen.queryset.none()
+    page = keyset.page(sought, request.GET, scattered=chosen.is_valid() and is_scattered(chosen))
     context = {
         "report": found,
         "filter": chosen,

@@ -176,6 +176,12 @@ class ColumnFilter(StatementFilter):
         self.form.fields["column"].widget = Suggested("column")
 
 
+class RefusedFilter(StatementFilter):
+    """Over statements that were refused, which the index of terms finds."""
+
+    scattered = True
+
+
 _STATEMENT = ("subject", "connection", "action", "table")
 REPORTS = {
     report.kind: report
@@ -216,8 +222,8 @@ REPORTS = {
             "Refusals",
             "Statements that were not run, which rule said so and why.",
             ("time", "subject", "connection", "actions", "tables", "sqlstate", "rules", "reason", "statement"),
-            _choosing(StatementFilter, *_STATEMENT, "rule"),
-            lambda: Statement.objects.filter(outcome="refused").listed(),
+            _choosing(RefusedFilter, *_STATEMENT, "rule"),
+            lambda: Statement.objects.filter(terms__contains=["outcome:refused"]).listed(),
             _refusals,
         ),
         Report(

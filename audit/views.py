@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from django_filters import FilterSet
 
 from audit import keyset, presentation
-from audit.filters import EntryFilter, SessionFilter, StatementFilter
+from audit.filters import EntryFilter, SessionFilter, StatementFilter, is_scattered
 from audit.models import ApprovalEvent, Boot, Checkpoint, Entry, Name, Session, Statement
 from audit.querysets import may_look, may_read
 from audit.zones import zone_of
@@ -56,7 +56,7 @@ def _chosen(chosen: FilterSet) -> Any:
 def statements(request: HttpRequest) -> HttpResponse:
     """One row per statement, newest first."""
     chosen = StatementFilter(request.GET, queryset=Statement.objects.visible_to(request.user).listed())
-    page = keyset.page(_chosen(chosen), request.GET)
+    page = keyset.page(_chosen(chosen), request.GET, scattered=chosen.is_valid() and (is_scattered(chosen) or not may_read(request.user)))
     context = {"filter": chosen, "page": page, "rows": presentation.statements(page.rows), "names": names(request), **asked(request)}
     return render(request, "audit/statements.html", context | (_alarms(request) if may_read(request.user) else {}))
 

@@ -33,6 +33,22 @@ def walk(query: str, way: str, newest_first: bool = True) -> list[list[int]]:
     return pages
 
 
+@pytest.mark.parametrize("near", [0, 2, 5, 100])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_both_ways_of_a_search_find_the_same(eleven, newest_first, near, monkeypatch):
+    monkeypatch.setattr(keyset, "NEAR", near)
+    order = sorted((pk for number, pk in enumerate(eleven) if number not in (4, 9)), reverse=newest_first)
+    found, query, pages = Checkpoint.objects.exclude(size__in=(4, 9)), "", []
+    while query or not pages:
+        asked = QueryDict(query)
+        pages.append(keyset.page(found, asked, time="created", size=4, newest_first=newest_first, scattered=True))
+        assert pages[-1] == keyset.page(found, asked, time="created", size=4, newest_first=newest_first)
+        query = pages[-1].later
+    assert [row.pk for page in pages for row in page.rows] == order
+    before = keyset.page(found, QueryDict(pages[-1].earlier), time="created", size=4, newest_first=newest_first, scattered=True)
+    assert before.rows == pages[-2].rows
+
+
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_forth_and_back_shows_each_row_once(eleven, newest_first):
     order = sorted(eleven, reverse=newest_first)

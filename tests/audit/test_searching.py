@@ -67,4 +67,4 @@ def test_the_index_of_words_is_used(texts):
         cursor.execute("SET LOCAL enable_seqscan = off")
         for query in ("orders", "crm.orders", "cust*", '"id = 7"'):
             plan = Statement.objects.filter(searching.condition(query)).order_by().explain()
-            assert "statement_words" in plan, plan
+            assert "statement_search" in plan, plan

@@ -13,6 +13,7 @@ from django.test import Client
 from audit import sealing, services, web_exports
 from audit.models import Entry, Export, Session
 from audit.reports import REPORTS
+from controlplane.models import Subject
 from tests.audit.conftest import Process
 
 pytestmark = pytest.mark.django_db
@@ -83,10 +84,50 @@ def test_who_asks_for_exports(ledger, people, who, status):
     assert Export.objects.count() == (2 if status == 202 else 0)
 
 
+@pytest.fixture
+def owner(ledger, people) -> Client:
+    """Someone without a role, who answers for one of the two subjects."""
+    Subject.objects.create(name="report-bot", owner=people["nobody"])
+    client = Client()
+    client.force_login(people["nobody"])
+    return client
+
+
+def test_an_owner_sees_what_the_own_subject_did_and_nothing_else(owner, addresses):
+    own, others = statement(2), statement(0)
+    assert rows(text(owner, "/audit/")) == rows(text(owner, "/audit/sessions/")) == 1
+    for query in ("q=select", "subject=report-bot", "connection=erp", "decision=approve", "outcome=ok"):
+        page = text(owner, f"/audit/?{query}")
+        assert rows(page) == (query != "decision=approve"), query
+    for page in (text(owner, "/audit/"), text(owner, f"/audit/statements/{own.pk}/"), text(owner, f"/audit/sessions/{own.session}/")):
+        assert "SELECT 3" in page
+        for part in ("crm.customers", "support-bot", "/audit/entries/", "/audit/exports/", "/audit/reports/", "/proof"):
+            assert part not in page, part
+    text(owner, f"/audit/statements/{others.pk}/", 404)
+    text(owner, f"/audit/sessions/{others.session}/", 404)
+    assert "Nothing found" in text(owner, f"/audit/?session={others.session}")
+    for address in addresses:
+        if re.search(r"/audit/(entries|exports|reports|saved|checkpoints)", address):
+            assert owner.get(address).status_code == 403, address
+    assert owner.post(f"/audit/statements/{own.pk}/proof").status_code == 403
+    assert '<a href="/audit/">' in text(owner, "/")
+
+
+def test_an_owner_by_rest(owner):
+    own, others = statement(2), statement(0)
+    for query in ("", "?q=select"):
+        assert [row["id"] for row in owner.get(f"/api/v1/audit/statements{query}").json()["results"]] == [own.pk]
+    assert owner.get("/api/v1/audit/statements?subject=support-bot").json()["results"] == []
+    assert [row["subject"] for row in owner.get("/api/v1/audit/sessions").json()["results"]] == ["report-bot"]
+    assert owner.get(f"/api/v1/audit/statements/{own.pk}").json()["sql"] == "SELECT 3"
+    assert owner.get(f"/api/v1/audit/statements/{others.pk}").status_code == 404
+    assert owner.get(f"/api/v1/audit/sessions/{Session.objects.get(subject='support-bot').pk}").status_code == 404
+
+
 def test_nobody_writes_the_ledger_by_rest(ledger, people):
     client = Client()
     client.force_login(people["root"])
-    for path in ("/api/v1/audit/entries/", f"/api/v1/audit/entries/{statement().pk}/"):
+    for path in (f"/api/v1/audit/{what}/{one}" for what in ("entries", "statements", "sessions") for one in ("", f"{statement().pk}/")):
         for method in ("post", "put", "patch", "delete"):
             assert getattr(client, method)(path, {}, content_type="application/json").status_code in (403, 405)
 
