@@ -110,6 +110,14 @@ class ReportSerializer(serializers.Serializer):
         return list(report.filters.base_filters)
 
 
+class ReportLinesSerializer(serializers.Serializer):
+    """A page of lines; each line's members are the report's columns."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = serializers.ListField(child=serializers.DictField(child=serializers.JSONField()))
+
+
 class ReportViewSet(viewsets.GenericViewSet):
     """Reports, whose lines come in pages, newest first."""
 
@@ -125,8 +133,11 @@ class ReportViewSet(viewsets.GenericViewSet):
         return Response(ReportSerializer(list(REPORTS.values()), many=True).data)
 
     @extend_schema(
-        parameters=[OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=KINDS), *[OpenApiParameter(name, str) for name in _FILTERS]],
-        responses={200: OpenApiTypes.OBJECT},
+        parameters=[
+            OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=KINDS),
+            *[OpenApiParameter(name, str) for name in (*_FILTERS, "before", "after", "page_size")],
+        ],
+        responses=ReportLinesSerializer,
     )
     def retrieve(self, request: Request, kind: str) -> Response:
         """A page of a report's lines: an object for each, whose members are the report's columns."""
