@@ -1,7 +1,8 @@
 """What people search in: one row per statement and session, and sums by the hour, all of it made from entries.
 
 None of it is evidence. projection.py fills these tables in the transaction that stores the entries, and makes them again from the
-entries alone (``manage.py audit reindex``). A statement's text stands here only as long as its entry discloses it.
+entries alone (``manage.py audit reindex``). A statement's text stands here because its entry discloses it: whoever erases a disclosure
+makes the boot's rows again, and with the text its words leave the index.
 """
 
 from __future__ import annotations

@@ -130,6 +130,20 @@ def test_a_text_that_is_withheld_is_not_found(process):
     assert (row.sql, row.words) == ("", "")
 
 
+def test_a_text_that_was_erased_leaves_the_search(process, auditor):
+    process.ship(process.session("SELECT 'ann@example.com'"))
+    assert auditor.get("/api/v1/audit/statements?q=ann@example.com").json()["results"]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # the ledger's triggers refuse it otherwise
+        cursor.execute("UPDATE audit_entry SET disclosures = '{}' WHERE kind = 'statement.intended'")
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    projection.rebuild(process.boot)
+    assert auditor.get("/api/v1/audit/statements?q=ann@example.com").json()["results"] == []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM audit_statement WHERE sql <> '' OR words <> ''")
+        assert cursor.fetchone() == (0,)
+
+
 def test_rebuilding_says_how_many(process, capsys):
     process.ship(process.session("SELECT 1"))
     assert projection.rebuild(process.boot) == 4
