@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from deploy.demo.approver import link_in
 from deploy.demo.identity_provider import IdentityProvider
@@ -147,7 +147,10 @@ def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Calla
     sign_in(page, stack)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Welcome")
     seen = {"/login"}
-    waiting = ["/", "/account", "/admin/", "/audit/", "/approvals/", "/audit/exports/", "/api/v1/docs"]
+    waiting = [
+        "/", "/account", "/admin/", "/audit/", "/audit/sessions/", "/audit/entries/", "/audit/reports/", "/audit/reports/refusals/", "/approvals/",
+        "/audit/exports/", "/api/v1/docs",
+    ]  # fmt: skip
     while waiting:
         address = waiting.pop()
         if address in seen:
@@ -162,18 +165,51 @@ def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Calla
     assert len(seen) > 15
 
 
+def newest_file(page: Page) -> Locator:
+    """The download of what was asked for last, once it is made: the page follows that by itself."""
+    return page.locator("tbody tr").first.get_by_role("link", name="Download")
+
+
+def test_an_auditor_finds_a_statement_by_a_word_and_downloads_a_report(
+    stack: Stack, writer: Agent, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    word = f"needle{writer.dbname}"
+    writer.rows(f"SELECT id AS {word} FROM crm.orders LIMIT 2")
+    page = open_page(PHONE)
+    sign_in(page, stack)
+    page.goto("/audit/")
+    found = page.get_by_role("link", name=word)
+    for _ in range(60):  # the worker ships in batches
+        page.get_by_label("Search in SQL").fill(word)
+        page.keyboard.press("Enter")
+        page.wait_for_load_state()
+        if found.count():
+            break
+        page.wait_for_timeout(250)
+    found.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("The exact SQL")).to_contain_text(word)
+    assert fits(page)
+    page.get_by_role("link", name="the whole session").click()
+    expect(page.get_by_role("link", name=word)).to_be_visible()
+    assert fits(page)
+    page.set_viewport_size(DESK)
+    assert fits(page)
+    page.goto("/audit/reports/access/?subject=writer")
+    expect(page.get_by_text(word).first).to_be_visible()
+    page.get_by_role("button", name="CSV", exact=True).click()
+    with page.expect_download() as download:
+        newest_file(page).click(timeout=20_000)
+    download.value.save_as(tmp_path / "report.csv")
+    assert word in (tmp_path / "report.csv").read_text(encoding="utf-8-sig")
+
+
 def test_an_auditor_downloads_an_export(stack: Stack, open_page: Callable[..., Page], tmp_path: Path) -> None:
     page = open_page()
     sign_in(page, stack)
     page.goto("/audit/exports/")
     page.get_by_role("button", name="Make the export").click()
-    link = page.get_by_role("link", name="Download").first
-    for _ in range(60):
-        if link.is_visible():
-            break
-        page.wait_for_timeout(250)
-        page.goto("/audit/exports/")
     with page.expect_download() as download:
-        link.click()
+        newest_file(page).click(timeout=20_000)
     download.value.save_as(tmp_path / "export.zip")
     assert "entries.jsonl" in zipfile.ZipFile(tmp_path / "export.zip").namelist()
