@@ -33,6 +33,7 @@ from proxy.policy.signature import sign_bundle
 Actor = User | str
 M = TypeVar("M", bound=Model)
 
+_TARGET = ("host", "port", "dbname", "user")
 _PUBLISH_LOCK = 0x7469646501  # any constant; the same in every process
 
 
@@ -83,6 +84,8 @@ def record_change(instance: Model, *, before: dict[str, Any] | None, actor: Acto
     renamed_from = before.get("name") if before else None
     if renamed_from and renamed_from != after.get("name"):
         _check_not_named(instance, renamed_from)
+    if isinstance(instance, Connection) and before and any(before.get(name) != after.get(name) for name in _TARGET):
+        instance.catalogs.all().delete()  # it told what another server contains
     _record("create" if before is None else "change", instance, str(instance), actor, before, after)
     if publish:
         publish_bundle(actor=actor)
