@@ -29,6 +29,8 @@ ELSEWHERE = {
     "audit/presentation.py": "tests/audit/test_views.py",
     "audit/urls.py": "tests/audit/test_views.py",
     "audit/web_exports.py": "tests/audit/test_exporting.py",
+    "policies/forms.py": "tests/policies/test_trials.py",
+    "policies/rule_forms.py": "tests/policies/test_admin.py",
     # what a service does it with
     "approvals/approvers.py": "tests/approvals/test_services.py",
     "approvals/envelope.py": "tests/approvals/test_tasks.py",

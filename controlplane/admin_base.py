@@ -19,6 +19,7 @@ from controlplane import services
 BaseAdminSite: Any
 PlainModelAdmin: Any
 Checkboxes: Any
+ManySelect: Any
 PasswordInput: Any
 Select: Any
 Textarea: Any
@@ -33,6 +34,7 @@ if apps.is_installed("unfold"):
     from unfold.sites import UnfoldAdminSite as BaseAdminSite
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+    from unfold.widgets import UnfoldAdminSelectMultipleWidget as ManySelect
     from unfold.widgets import UnfoldAdminSelectWidget as Select
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
@@ -43,11 +45,13 @@ else:
     from django.contrib.auth.forms import AdminUserCreationForm as UserCreationForm
     from django.forms import CheckboxSelectMultiple as Checkboxes
     from django.forms import PasswordInput, Select, Textarea, TextInput
+    from django.forms import SelectMultiple as ManySelect
 
 __all__ = [
     "AdminPasswordChangeForm",
     "BaseAdminSite",
     "Checkboxes",
+    "ManySelect",
     "PasswordInput",
     "PlainModelAdmin",
     "ReadOnlyAdmin",
@@ -56,6 +60,7 @@ __all__ = [
     "ServiceForm",
     "ServiceModelAdmin",
     "TextInput",
+    "Textarea",
     "UserChangeForm",
     "UserCreationForm",
     "show_secret",

@@ -214,4 +214,5 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/tidegate/mark.svg"}],
     "STYLES": ["/static/tidegate/admin.css"],
     "SCRIPTS": ["/static/tidegate/admin.js"],
+    "SIDEBAR": {"navigation": "controlplane.navigation.sidebar"},
 }

@@ -1,22 +1,69 @@
-"""Admin pages of the policy."""
+"""Admin pages of the policy, and its tools."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 
 from controlplane.admin_base import ServiceModelAdmin
+from controlplane.admin_site import Tool
+from policies import views
+from policies.forms import TrialForm
 from policies.models import MaskingRule, Retention, StatementRule
+from policies.rule_forms import CONDITION_FIELDS, MaskingRuleForm, StatementRuleForm
+
+site: Any = admin.site
+site.add_tool(
+    Tool(
+        "try/", "try", "Try a statement", "What would be decided, masked and sent, before anybody sends it.", "science", views.try_statement
+    )
+)
+
+
+class TestedRuleAdmin(ServiceModelAdmin):
+    """Rules with "Test this rule" in their forms."""
+
+    change_form_template = "admin/policies/change_form.html"
+
+    def get_urls(self) -> list[Any]:
+        view, name = self.admin_site.admin_view(self.try_view), f"policies_{self.opts.model_name}_test"
+        return [path("add/test/", view, name=f"{name}_new"), path("<int:pk>/change/test/", view, name=name), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> HttpResponse:
+        obj = options.get("obj")
+        name = f"admin:policies_{self.opts.model_name}_test"
+        context |= {
+            "trial_form": TrialForm(prefix="try"),
+            "trial_address": reverse(name, args=[obj.pk]) if obj else reverse(f"{name}_new"),
+        }
+        answer: HttpResponse = super().render_change_form(request, context, *args, **options)
+        return answer
+
+    def try_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """Try a statement with the rule as it stands in the form."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        rule = get_object_or_404(self.model, pk=pk) if pk else self.model()
+        form = self.get_form(request, rule if pk else None, change=bool(pk))(request.POST, instance=rule)
+        base = f"admin:policies_{self.opts.model_name}"
+        return views.draft_tested(request, form, reverse(f"{base}_change", args=[pk]) if pk else reverse(f"{base}_add"))
 
 
 @admin.register(MaskingRule)
-class MaskingRuleAdmin(ServiceModelAdmin):
+class MaskingRuleAdmin(TestedRuleAdmin):
+    form = MaskingRuleForm
     fieldsets = (
-        (None, {"fields": ("name", "connections", "columns", "method", "lookups")}),
+        (None, {"fields": ("name", "connections", "columns")}),
+        ("How it is masked", {"fields": ("method_name", "first", "last", "to", "text", "lookups")}),
         ("Cleared: who sees the real values", {"fields": ("cleared_groups", "cleared_subjects", "cleared_until")}),
     )
+    conditional_fields = {
+        "first": "method_name == 'partial'", "last": "method_name == 'partial'", "to": "method_name == 'round'", "text": "method_name == 'fixed'"
+    }  # fmt: skip
     list_display = ("name", "column_list", "method_name", "lookups", "cleared_until")
     list_filter = ("connections", "lookups", "cleared_groups")
     search_fields = ("name", "columns")
@@ -33,8 +80,14 @@ class MaskingRuleAdmin(ServiceModelAdmin):
 
 
 @admin.register(StatementRule)
-class StatementRuleAdmin(ServiceModelAdmin):
-    fields = ("name", "when", "then", "workflow", "message", "shadow")
+class StatementRuleAdmin(TestedRuleAdmin):
+    form = StatementRuleForm
+    fieldsets = (
+        (None, {"fields": ("name", "then", "workflow", "message", "shadow")}),
+        ("When it does this", {"fields": CONDITION_FIELDS[:4]}),
+        ("… in this way", {"fields": CONDITION_FIELDS[7:12]}),
+        ("… by whom, where and when", {"fields": (*CONDITION_FIELDS[4:7], *CONDITION_FIELDS[12:14], CONDITION_FIELDS[14:])}),
+    )
     list_display = ("name", "conditions", "then", "workflow", "shadow")
     list_filter = ("then", "shadow", "workflow")
     list_select_related = ("workflow",)

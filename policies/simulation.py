@@ -157,7 +157,7 @@ class Simulation:
             kind=_KINDS[type(decision)],
             rules=decision.rules,
             workflow=decision.workflow if isinstance(decision, RequireApproval) else "",
-            masks=() if isinstance(decision, Deny) else tuple(sorted((name, _described(mask)) for name, mask in masks.items())),
+            masks=() if isinstance(decision, Deny) else tuple(sorted((name, described(mask)) for name, mask in masks.items())),
             reason=decision.reason,
         )
 
@@ -173,5 +173,6 @@ def _plan(bundle: Bundle, case: Case, masks: Collection[str]) -> MaskPlan:
     return MaskPlan("result" if masks else "none", masked=tuple(sorted(masks)))
 
 
-def _described(mask: Mask) -> str:
+def described(mask: Mask) -> str:
+    """The method with its arguments, in one line."""
     return " ".join(map(str, (mask.method, *mask.arguments, *(("with lookups",) if mask.lookups else ()))))

@@ -1,0 +1,69 @@
+"""The tools of the admin site: who may use them, what they say, and that they change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import Entry
+from controlplane import catalogs, services
+from controlplane.models import Connection, Grant, Subject, Worker
+from policies import trial_process
+from policies.models import MaskingRule
+from tests.controlplane.conftest import ACTOR, approver, auditor  # noqa: F401
+from tests.controlplane.test_catalogs import DIGEST, ROWS, packed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def catalog(crm: Connection) -> None:
+    import base64
+
+    told = {"connection": "crm", "database": "crm", "digest": DIGEST, "content": base64.b64decode(packed(ROWS))}
+    catalogs.note(Worker(name="host-a"), **told)
+
+
+def tried(client: Client, sql: str, **fields: str) -> Any:
+    given = {"sql": sql, "subject": "report-bot", "database": "crm", "search_path": "public", **fields}
+    return client.post(reverse("admin:try"), given)
+
+
+@pytest.mark.parametrize("tool", ["try"])
+def test_only_admins_use_the_tools(tool: str, admin: Client, auditor: Client, approver: Client) -> None:  # noqa: F811
+    for client in (auditor, approver, Client()):
+        assert client.get(reverse(f"admin:{tool}")).status_code == 302
+        assert client.post(reverse(f"admin:{tool}"), {}).status_code == 302
+    assert admin.get(reverse(f"admin:{tool}")).status_code == 200
+
+
+def test_a_statement_is_tried_with_the_catalog(admin: Client, grant: Grant, bot: Subject, catalog: None) -> None:
+    services.save(MaskingRule(name="ssn", columns=["*.*.ssn"], method={"name": "redact"}), actor=ACTOR)
+    entries = Entry.objects.count()
+    answer = tried(admin, "SELECT upper(ssn)\r\nFROM customers", search_path="crm, public")
+    said = answer.content.decode()
+    assert answer.context["tried"].before.plan == "scan"
+    assert "the statement is rewritten" in said
+    assert "Names are read with the structure of crm/crm" in said
+    assert "no-store" in answer["Cache-Control"]
+    assert Entry.objects.count() == entries
+
+
+def test_without_a_catalog_it_says_so(admin: Client, grant: Grant, bot: Subject) -> None:
+    assert "names are taken as written" in tried(admin, "SELECT 1").content.decode()
+
+
+def test_what_is_wrong_is_said(admin: Client, grant: Grant, bot: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Paste a statement." in tried(admin, " ").content.decode()
+    assert "This is no IP address." in tried(admin, "SELECT 1", client_ip="here").content.decode()
+    assert "Select a valid choice" in tried(admin, "SELECT 1", database="nowhere").content.decode()
+    monkeypatch.setattr(trial_process, "SECONDS", 0.001)
+    monkeypatch.setattr(trial_process.ask, "__defaults__", (0.001,))
+    assert "A worker would refuse the statement" in tried(admin, "SELECT 1").content.decode()
+
+
+def test_html_in_a_statement_stays_text(admin: Client, grant: Grant, bot: Subject) -> None:
+    assert "<b>x" not in tried(admin, "SELECT '<b>x</b>'").content.decode()
