@@ -14,7 +14,7 @@ from controlplane.admin_site import Tool
 from policies import views
 from policies.forms import TrialForm
 from policies.models import MaskingRule, Retention, StatementRule
-from policies.rule_forms import CONDITION_FIELDS, MaskingRuleForm, StatementRuleForm
+from policies.rule_forms import CONDITION_FIELDS, METHOD_ARGUMENTS, MaskingRuleForm, StatementRuleForm
 
 site: Any = admin.site
 site.add_tool(
@@ -61,9 +61,9 @@ class MaskingRuleAdmin(TestedRuleAdmin):
         ("How it is masked", {"fields": ("method_name", "first", "last", "to", "text", "lookups")}),
         ("Cleared: who sees the real values", {"fields": ("cleared_groups", "cleared_subjects", "cleared_until")}),
     )
-    conditional_fields = {
-        "first": "method_name == 'partial'", "last": "method_name == 'partial'", "to": "method_name == 'round'", "text": "method_name == 'fixed'"
-    }  # fmt: skip
+    conditional_fields = {  # of unfold: arguments are shown where their method is chosen
+        name: f"method_name == '{method}'" for method, names in METHOD_ARGUMENTS.items() for name in names
+    }
     list_display = ("name", "column_list", "method_name", "lookups", "cleared_until")
     list_filter = ("connections", "lookups", "cleared_groups")
     search_fields = ("name", "columns")
@@ -75,8 +75,9 @@ class MaskingRuleAdmin(TestedRuleAdmin):
 
     @admin.display(description="method")
     def method_name(self, rule: MaskingRule) -> str:
-        arguments = ", ".join(f"{name} {value}" for name, value in rule.method.items() if name != "name")
-        return f"{rule.method['name']} ({arguments})" if arguments else str(rule.method["name"])
+        name = str(rule.method["name"])
+        arguments = ", ".join(f"{argument} {rule.method[argument]}" for argument in METHOD_ARGUMENTS.get(name, ()))
+        return f"{name} ({arguments})" if arguments else name
 
 
 @admin.register(StatementRule)

@@ -149,7 +149,7 @@ _METHODS = [
     ("round", "round: a multiple of a number"),
     ("fixed", "fixed: always the same value"),
 ]
-_ARGUMENTS = {"partial": ("first", "last"), "round": ("to",), "fixed": ("text",)}
+METHOD_ARGUMENTS = {"partial": ("first", "last"), "round": ("to",), "fixed": ("text",)}
 
 
 class MaskingRuleForm(ServiceForm):
@@ -191,7 +191,7 @@ class MaskingRuleForm(ServiceForm):
         cleaned = super().clean()
         name = cleaned.get("method_name", "redact")
         method: dict[str, Any] = {"name": name}
-        for argument in _ARGUMENTS.get(name, ()):
+        for argument in METHOD_ARGUMENTS.get(name, ()):
             value = cleaned.get(argument)
             if value is None and argument in ("first", "last") and argument not in self.errors:
                 value = 0

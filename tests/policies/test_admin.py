@@ -62,7 +62,8 @@ def test_conditions_are_fields(admin: Client, bot: Subject, crm: Connection, age
     )  # fmt: skip
     assert when == {
         "actions": ["drop", "alter"], "relations": ["crm.*"], "without_where": True, "touches_masked": False,
-        "estimated_rows": {"over": 1000}, "matches": "(?i)x", "subjects": ["report-bot"], "groups": ["agents"], "connections": ["crm"], "from": ["10.0.0.0/8"],
+        "estimated_rows": {"over": 1000}, "matches": "(?i)x",
+        "subjects": ["report-bot"], "groups": ["agents"], "connections": ["crm"], "from": ["10.0.0.0/8"],
         "not_from": ["10.1.0.0/16"], "between": {"from": "22:00", "to": "06:00", "tz": "UTC"},
     }  # fmt: skip
     change = reverse("admin:policies_statementrule_change", args=[StatementRule.objects.get().pk])
