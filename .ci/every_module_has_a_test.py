@@ -30,6 +30,7 @@ ELSEWHERE = {
     "audit/urls.py": "tests/audit/test_views.py",
     "audit/web_exports.py": "tests/audit/test_exporting.py",
     "policies/forms.py": "tests/policies/test_trials.py",
+    "policies/tasks.py": "tests/policies/test_what_if.py",
     "policies/rule_forms.py": "tests/policies/test_admin.py",
     # what a service does it with
     "approvals/approvers.py": "tests/approvals/test_services.py",

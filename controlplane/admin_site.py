@@ -24,6 +24,7 @@ class Tool:
     about: str
     icon: str  # of Material Symbols, which unfold brings
     view: Callable[..., HttpResponse]
+    listed: bool = True
 
 
 class TidegateAdminSite(BaseAdminSite):  # type: ignore[misc, valid-type]
@@ -41,7 +42,7 @@ class TidegateAdminSite(BaseAdminSite):  # type: ignore[misc, valid-type]
         return [*(path(tool.address, self.admin_view(tool.view), name=tool.name) for tool in self.tools), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().each_context(request), "tools": self.tools}
+        return {**super().each_context(request), "tools": [tool for tool in self.tools if tool.listed]}
 
     def has_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, User) and request.user.has_role("admin")

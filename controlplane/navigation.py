@@ -61,7 +61,7 @@ _ICONS = {
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """unfold's side bar: the tools first, then every model that the person may see."""
     site: Any = admin.site
-    tools = [{"title": tool.title, "icon": tool.icon, "link": reverse(f"admin:{tool.name}")} for tool in site.tools]
+    tools = [{"title": tool.title, "icon": tool.icon, "link": reverse(f"admin:{tool.name}")} for tool in site.tools if tool.listed]
     overview = {"title": "Overview", "icon": "monitoring", "link": reverse("admin:index")}
     groups = [{"title": "Tools", "items": [overview, *tools]}]
     for app in site.get_app_list(request):

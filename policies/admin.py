@@ -17,11 +17,11 @@ from policies.models import MaskingRule, Retention, StatementRule
 from policies.rule_forms import CONDITION_FIELDS, METHOD_ARGUMENTS, MaskingRuleForm, StatementRuleForm
 
 site: Any = admin.site
-site.add_tool(
-    Tool(
-        "try/", "try", "Try a statement", "What would be decided, masked and sent, before anybody sends it.", "science", views.try_statement
-    )
-)
+_TRY = "What would be decided, masked and sent, before anybody sends it."
+_WHAT_IF = "Which recorded statements a draft of the policy would treat differently."
+site.add_tool(Tool("try/", "try", "Try a statement", _TRY, "science", views.try_statement))
+site.add_tool(Tool("what-if/", "what-ifs", "What if", _WHAT_IF, "compare_arrows", views.what_ifs))
+site.add_tool(Tool("what-if/<uuid:pk>/", "what-if", "What if", _WHAT_IF, "compare_arrows", views.what_if_result, listed=False))
 
 
 class TestedRuleAdmin(ServiceModelAdmin):

@@ -10,6 +10,7 @@ from django import forms
 from controlplane.admin_base import Select, Textarea, TextInput
 from controlplane.models import CatalogSnapshot, Connection, Subject
 
+LARGEST_DRAFT = 1_000_000
 LONGEST = 100_000  # characters of a statement to try
 
 
@@ -52,6 +53,45 @@ class TrialForm(forms.Form):
 
     def names(self, field: str) -> list[str]:
         return [name.strip().strip('"') for name in str(self.cleaned_data[field]).split(",") if name.strip()]
+
+
+class WhatIfForm(forms.Form):
+    """A draft, and the statements to look at."""
+
+    DAYS = [(1, "24 hours"), (7, "7 days"), (30, "30 days"), (90, "90 days")]
+
+    draft = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=LARGEST_DRAFT,
+        widget=Textarea(attrs={"rows": 12, "class": "tg-sql", "spellcheck": "false", "placeholder": "version: 1\nrules:\n  - name: …"}),
+        help_text="As for manage.py apply; it need not name what stays as it is. Secrets and files that it names are not read.",
+    )
+    file = forms.FileField(label="or a file", required=False, help_text="A policy file (YAML).")
+    days = forms.TypedChoiceField(label="Statements of the last", coerce=int, choices=DAYS, initial=7, widget=Select)
+    subject = forms.ModelChoiceField(
+        queryset=Subject.objects.all(), to_field_name="name", required=False, empty_label="every subject", widget=Select
+    )
+    connection = forms.ModelChoiceField(
+        queryset=Connection.objects.all(), to_field_name="name", required=False, empty_label="every connection", widget=Select
+    )
+    prune = forms.BooleanField(label="without what the draft does not name", required=False, help_text="As apply --prune.")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("file"):
+            cleaned["draft"] = self._read(cleaned["file"])
+        if not str(cleaned.get("draft", "")).strip() and not self.errors:
+            self.add_error("draft", "Paste a draft, or choose a file.")
+        return cleaned
+
+    def _read(self, file: Any) -> str:
+        if file.size > LARGEST_DRAFT:
+            raise forms.ValidationError({"file": "This file is larger than 1 MB."})
+        try:
+            return str(file.read().decode())
+        except UnicodeDecodeError:
+            raise forms.ValidationError({"file": "This is not UTF-8 text."}) from None
 
 
 def databases() -> list[str]:

@@ -49,7 +49,7 @@ class StatementRuleForm(ServiceForm):
         widget=TextInput,
         help_text="An estimate that nobody has counts as more.",
     )
-    matches = forms.CharField(
+    text_matches = forms.CharField(  # not "matches": a field of that name would hide the method of the form element
         label="Text matches", required=False, widget=TextInput,
         help_text="RE2 expression on the statement with its constants replaced by $n. The last resort: better say what it does.",
     )  # fmt: skip
@@ -114,7 +114,7 @@ CONDITIONS: tuple[tuple[str, tuple[str, ...], Callable[[dict[str, Any]], Any]], 
     *((name, (name,), _listed(name)) for name in ("actions", "relations", "columns", "functions", "subjects", "groups", "connections")),
     *((name, (name,), _yes_no(name)) for name in ("without_where", "touches_masked", "multiple_statements")),
     ("estimated_rows", ("estimated_rows_over",), _over),
-    ("matches", ("matches",), lambda cleaned: cleaned.get("matches") or None),
+    ("matches", ("text_matches",), lambda cleaned: cleaned.get("text_matches") or None),
     ("from", ("client_from",), _listed("client_from")),
     ("not_from", ("client_not_from",), _listed("client_not_from")),
     ("between", ("hours_from", "hours_to", "hours_zone"), _between),

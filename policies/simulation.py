@@ -85,6 +85,7 @@ class Difference:
 class Group:
     first: Difference
     example: str  # the first statement of it, normalised: without values
+    entry: tuple[str, int]  # where its record is: boot and number
     count: int = 0
 
 
@@ -118,7 +119,8 @@ class Simulation:
         if found is not None:
             self.changes[found.change] += 1
             key = (found.subject, found.connection, found.change, found.before.basis, found.after.basis, tuple(found.masks))
-            self._groups.setdefault(key, Group(found, example)).count += 1
+            place = (str(entry.get("boot", "")), int(entry.get("seq", 0)))
+            self._groups.setdefault(key, Group(found, example, place)).count += 1
 
     def _case(self, entry: Mapping[str, Any]) -> Case:
         fields = entry["fields"]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
-from policies import trials
-from policies.forms import TrialForm
+from policies import trials, what_if
+from policies.forms import TrialForm, WhatIfForm
+from policies.models import WhatIf
+from policies.policy_file.document import PolicyFileError, Problem
+from policies.policy_file.export import policy_text
 from policies.trial_process import TrialFailed
 
 
@@ -27,6 +36,42 @@ def try_statement(request: HttpRequest) -> HttpResponse:
         "about": "What a worker would decide, mask and send. Nothing reaches a target.",
     }  # fmt: skip
     return page(request, "policies/try.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def what_ifs(request: HttpRequest) -> HttpResponse:
+    """A form for a draft, and the comparisons of the last week."""
+    initial = {"draft": policy_text()} if "current" in request.GET else None
+    form = WhatIfForm(request.POST or None, request.FILES or None, initial=initial)
+    problems: tuple[Problem, ...] = ()
+    if request.method == "POST" and form.is_valid():
+        try:
+            return HttpResponseRedirect(reverse("admin:what-if", args=[_asked(request, form.cleaned_data).pk]))
+        except PolicyFileError as error:
+            problems = error.problems
+    made = WhatIf.objects.select_related("created_by").defer("result", "draft")
+    context = {
+        "title": "What if", "form": form, "problems": problems, "page": Paginator(made, 20).get_page(request.GET.get("page")),
+        "about": "Which recorded statements a draft of the policy would decide or mask differently. Nothing is changed.",
+    }  # fmt: skip
+    return page(request, "policies/what_ifs.html", context)
+
+
+def _asked(request: HttpRequest, given: dict[str, Any]) -> WhatIf:
+    now = timezone.now()
+    names = {name: given[name].name if given[name] else "" for name in ("subject", "connection")}
+    since = now - timedelta(days=given["days"])
+    return what_if.ask(given["draft"], actor=request.user, since=since, until=now, prune=given["prune"], **names)
+
+
+@never_cache
+@require_safe
+def what_if_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """One comparison: its progress, then its result."""
+    found = get_object_or_404(WhatIf.objects.select_related("created_by"), pk=pk)
+    going_on = found.state in (WhatIf.State.QUEUED, WhatIf.State.RUNNING)
+    return page(request, "policies/what_if.html", {"title": "What if", "what_if": found, "going_on": going_on})
 
 
 def draft_tested(request: HttpRequest, draft: Any, address: str) -> HttpResponse:

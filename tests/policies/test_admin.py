@@ -56,7 +56,7 @@ def test_what_is_wrong_with_a_masking_rule_stands_at_its_field(admin: Client, fi
 def test_conditions_are_fields(admin: Client, bot: Subject, crm: Connection, agents: Group) -> None:
     when = conditions(
         admin, actions=["drop", "alter"], relations="crm.*", without_where="yes", touches_masked="no", estimated_rows_over="1000",
-        matches="(?i)x", subjects=["report-bot"], groups=["agents"], connections=["crm"], client_from="10.0.0.0/8",
+        text_matches="(?i)x", subjects=["report-bot"], groups=["agents"], connections=["crm"], client_from="10.0.0.0/8",
         client_not_from="10.1.0.0/16",
         hours_from="22:00", hours_to="06:00",
     )  # fmt: skip
@@ -77,7 +77,7 @@ def test_conditions_are_fields(admin: Client, bot: Subject, crm: Connection, age
     ("fields", "place"),
     [
         ({"relations": "a.b.c"}, "relations"),
-        ({"matches": "("}, "matches"),
+        ({"text_matches": "("}, "text_matches"),
         ({"client_from": "10.0.0.1/8"}, "client_from"),
         ({"hours_from": "25:00"}, "hours_from"),
         ({"hours_from": "10:00"}, "hours_from"),
@@ -130,7 +130,7 @@ def test_a_masking_rule_is_tested_as_edited(admin: Client, grant: Grant, bot: Su
 
 
 def test_a_rule_that_is_wrong_is_not_tested(admin: Client, grant: Grant, bot: Subject) -> None:
-    answer = admin.post(reverse("admin:policies_statementrule_test_new"), {**RULE, **TRY, "name": "", "matches": "("})
+    answer = admin.post(reverse("admin:policies_statementrule_test_new"), {**RULE, **TRY, "name": "", "text_matches": "("})
     said = answer.content.decode()
     assert "cannot be tested until this is put right" in said
     assert "Name: This field is required." in said

@@ -32,7 +32,7 @@ def tried(client: Client, sql: str, **fields: str) -> Any:
     return client.post(reverse("admin:try"), given)
 
 
-@pytest.mark.parametrize("tool", ["try"])
+@pytest.mark.parametrize("tool", ["try", "what-ifs"])
 def test_only_admins_use_the_tools(tool: str, admin: Client, auditor: Client, approver: Client) -> None:  # noqa: F811
     for client in (auditor, approver, Client()):
         assert client.get(reverse(f"admin:{tool}")).status_code == 302
