@@ -18,6 +18,8 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.http import urlencode
 from rest_framework.authtoken import admin as token_admin  # noqa: F401  imported so that it has registered what is taken out below
 from rest_framework.authtoken.models import TokenProxy
 
@@ -136,12 +138,12 @@ class KeyForm(forms.Form):
 @admin.register(Subject)
 class SubjectAdmin(ServiceModelAdmin):
     fieldsets = (
-        (None, {"fields": ("name", "kind", "owner", "enabled", "groups")}),
+        (None, {"fields": ("name", "kind", "owner", "enabled", "groups", "what_it_may")}),
         ("Sign-in by API key", {"fields": ("api_keys",)}),
         ("Sign-in by OIDC token", {"fields": ("oidc_issuer", "oidc_subject")}),
         ("Sign-in by certificate", {"fields": ("certificate_uri", "certificate_common_name")}),
     )
-    readonly_fields = ("api_keys",)
+    readonly_fields = ("api_keys", "what_it_may")
     list_display = ("name", "kind", "owner", "enabled", "group_names", "usable_keys")
     list_filter = ("kind", "enabled", "groups", "oidc_issuer")
     search_fields = ("name", "oidc_subject", "owner__username")
@@ -158,6 +160,14 @@ class SubjectAdmin(ServiceModelAdmin):
     @admin.display(description="keys")
     def usable_keys(self, subject: Subject) -> int:
         return sum(key.state == "active" for key in subject.keys.all())
+
+    @admin.display(description="effective policy")
+    def what_it_may(self, subject: Subject) -> str:
+        if subject.pk is None:
+            return "Save the subject first."
+        page, names = reverse("admin:effective"), Connection.objects.values_list("name", flat=True)[:50]
+        there = [(name, page, urlencode({"subject": subject.name, "connection": name})) for name in names]
+        return format_html_join(", ", '<a class="tidegate-link" href="{1}?{2}">{0}</a>', there) or "There is no connection yet."
 
     @admin.display(description="API keys")
     def api_keys(self, subject: Subject) -> str:

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from controlplane.models import CatalogSnapshot, Connection, Worker
-from proxy.sql.catalog import QUERIES, Catalog
+from proxy.sql.catalog import QUERIES, SYSTEM_SCHEMAS, Catalog
 
 LARGEST = 64 << 20  # bytes of JSON
 Rows = dict[str, list[list[str | None]]]
@@ -42,6 +42,14 @@ def note(worker: Worker, *, connection: str, database: str, digest: str, content
 
 def newest(connection: str, database: str) -> CatalogSnapshot | None:
     return CatalogSnapshot.objects.filter(connection__name=connection, database=database).first()
+
+
+def columns_of(snapshot: CatalogSnapshot) -> tuple[tuple[str, str, str], ...]:
+    """Schema, relation and name of every column that people made."""
+    rows = rows_of(bytes(snapshot.content))
+    relations = {oid: (schema, name) for oid, schema, name, *_ in rows.get("relations", ()) if schema not in SYSTEM_SCHEMAS}
+    found = ((*relations[oid], name) for oid, _, name, *_ in rows.get("columns", ()) if oid in relations)
+    return tuple((str(schema), str(relation), str(name)) for schema, relation, name in found)
 
 
 def rows_of(content: bytes) -> Rows:

@@ -20,6 +20,10 @@ site: Any = admin.site
 _TRY = "What would be decided, masked and sent, before anybody sends it."
 _WHAT_IF = "Which recorded statements a draft of the policy would treat differently."
 site.add_tool(Tool("try/", "try", "Try a statement", _TRY, "science", views.try_statement))
+_EFFECTIVE = "Grants, rules, masks, limits and keys of one subject on one connection."
+_WHO = "Who sees a column unmasked, and who may do something."
+site.add_tool(Tool("effective/", "effective", "Effective policy", _EFFECTIVE, "fact_check", views.effective_policy))
+site.add_tool(Tool("who/", "who", "Who can", _WHO, "person_search", views.who))
 site.add_tool(Tool("what-if/", "what-ifs", "What if", _WHAT_IF, "compare_arrows", views.what_ifs))
 site.add_tool(Tool("what-if/<uuid:pk>/", "what-if", "What if", _WHAT_IF, "compare_arrows", views.what_if_result, listed=False))
 

@@ -9,6 +9,8 @@ from django import forms
 
 from controlplane.admin_base import Select, Textarea, TextInput
 from controlplane.models import CatalogSnapshot, Connection, Subject
+from proxy.policy.names import split_name
+from proxy.sql.facts import ACTIONS
 
 LARGEST_DRAFT = 1_000_000
 LONGEST = 100_000  # characters of a statement to try
@@ -75,7 +77,7 @@ class WhatIfForm(forms.Form):
     connection = forms.ModelChoiceField(
         queryset=Connection.objects.all(), to_field_name="name", required=False, empty_label="every connection", widget=Select
     )
-    prune = forms.BooleanField(label="without what the draft does not name", required=False, help_text="As apply --prune.")
+    prune = forms.BooleanField(label="Remove the rest", required=False, help_text="As apply --prune: without what the draft does not name.")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -92,6 +94,30 @@ class WhatIfForm(forms.Form):
             return str(file.read().decode())
         except UnicodeDecodeError:
             raise forms.ValidationError({"file": "This is not UTF-8 text."}) from None
+
+
+class EffectiveForm(forms.Form):
+    subject = forms.ModelChoiceField(queryset=Subject.objects.all(), to_field_name="name", widget=Select, empty_label=None)
+    connection = forms.ModelChoiceField(queryset=Connection.objects.all(), to_field_name="name", widget=Select, empty_label=None)
+
+
+class WhoForm(forms.Form):
+    """Who sees a column, or who may do something; the column may be left out."""
+
+    connection = forms.ModelChoiceField(queryset=Connection.objects.all(), to_field_name="name", widget=Select, empty_label=None)
+    column = forms.CharField(required=False, max_length=200, widget=TextInput, help_text="Who sees it? As schema.table.column.")
+    action = forms.ChoiceField(
+        required=False, choices=[("", "–"), *((name, name) for name in sorted(ACTIONS))], widget=Select, help_text="Who may do it?"
+    )
+
+    def clean_column(self) -> tuple[str, ...]:
+        text = str(self.cleaned_data["column"]).strip()
+        if not text:
+            return ()
+        try:
+            return split_name(text, 3)
+        except ValueError as problem:
+            raise forms.ValidationError(f"{problem}.") from None
 
 
 def databases() -> list[str]:

@@ -31,6 +31,13 @@ class Tried:
         return self.before if self.after is None else self.after
 
     @property
+    def speaks(self) -> bool:
+        """Whether the rule that is tested decides or masks something here."""
+        return self.rule in (*self.outcome.rules, *(masked.rule for masked in self.outcome.masked)) or any(
+            would.endswith(f": {self.rule}") for would in self.outcome.would
+        )
+
+    @property
     def differs(self) -> bool:
         return self.after is not None and _decisive(self.before) != _decisive(self.after)
 

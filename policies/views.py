@@ -17,12 +17,15 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from policies import trials, what_if
-from policies.forms import TrialForm, WhatIfForm
+from controlplane import catalogs
+from controlplane.models import BundleVersion, Connection, Subject
+from policies import effective, trials, what_if
+from policies.forms import EffectiveForm, TrialForm, WhatIfForm, WhoForm
 from policies.models import WhatIf
 from policies.policy_file.document import PolicyFileError, Problem
 from policies.policy_file.export import policy_text
 from policies.trial_process import TrialFailed
+from proxy.policy.bundle import Bundle
 
 
 @never_cache
@@ -72,6 +75,63 @@ def what_if_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(WhatIf.objects.select_related("created_by"), pk=pk)
     going_on = found.state in (WhatIf.State.QUEUED, WhatIf.State.RUNNING)
     return page(request, "policies/what_if.html", {"title": "What if", "what_if": found, "going_on": going_on})
+
+
+@never_cache
+@require_safe
+def effective_policy(request: HttpRequest) -> HttpResponse:
+    """What the policy comes to for one subject on one connection."""
+    form = EffectiveForm(request.GET or None)
+    context: dict[str, Any] = {"title": "Effective policy", "form": form, "about": "What the policy in force comes to."}
+    if form.is_valid():
+        context |= _effective(form.cleaned_data["subject"], form.cleaned_data["connection"])
+    return page(request, "policies/effective.html", context)
+
+
+def _effective(subject: Subject, target: Connection) -> dict[str, Any]:
+    version = BundleVersion.objects.first()
+    bundle = _in_force(version)
+    connection = bundle.connection(target.name) if bundle else None
+    catalog = catalogs.newest(target.name, target.dbname)
+    found: dict[str, Any] = {"subject": subject, "connection": connection, "catalog": catalog, "version": version}
+    if bundle is None or connection is None:
+        return {**found, "problem": "No policy in force knows this connection yet."}
+    columns = catalogs.columns_of(catalog) if catalog else ()
+    now = timezone.now()
+    keys = subject.keys.filter(revoked_at=None).order_by("-created_at")
+    return {**found, "keys": keys, "effective": effective.effective(bundle, subject.name, connection, now.timestamp(), columns)}
+
+
+@never_cache
+@require_safe
+def who(request: HttpRequest) -> HttpResponse:
+    """Who sees a column, and who may do something, on one connection."""
+    form = WhoForm(request.GET or None)
+    context: dict[str, Any] = {"title": "Who can", "form": form, "about": "Who sees a column unmasked, and who may do something."}
+    if form.is_valid():
+        context |= _who(form.cleaned_data["connection"], form.cleaned_data["column"], form.cleaned_data["action"])
+    return page(request, "policies/who.html", context)
+
+
+def _who(target: Connection, column: tuple[str, ...], action: str) -> dict[str, Any]:
+    bundle = _in_force(BundleVersion.objects.first())
+    connection = bundle.connection(target.name) if bundle else None
+    if bundle is None or connection is None:
+        return {"problem": "No policy in force knows this connection yet."}
+    now = timezone.now().timestamp()
+    found: dict[str, Any] = {"connection": connection}
+    if len(column) == 3:
+        catalog = catalogs.newest(target.name, target.dbname)
+        unknown = catalog is not None and column not in catalogs.columns_of(catalog)
+        found |= {"column": ".".join(column), "sees": effective.who_sees(bundle, connection, column, now), "unknown": unknown}
+    if action:
+        may, rules = effective.who_may(bundle, connection, action, now)
+        found |= {"action": action, "may": may, "rules": rules}
+    return found
+
+
+def _in_force(version: BundleVersion | None) -> Bundle | None:
+    return Bundle.load(version.payload.encode(), {}) if version else None
 
 
 def draft_tested(request: HttpRequest, draft: Any, address: str) -> HttpResponse:

@@ -63,9 +63,9 @@ def test_a_draft_is_compared(
     tasks.what_if(queue[0])
     made = WhatIf.objects.get()
     assert (made.state, made.done, made.total, bytes(made.draft)) == ("READY", 4, 4, b"")
-    assert made.result["changes"] == {"allow → deny": 2}
-    assert made.result["subjects"] == {"bot": 2}
-    assert made.result["rules"] == {"no updates at all": 2}
+    assert made.result["changes"] == [["allow → deny", 2]]
+    assert made.result["subjects"] == [["bot", 2]]
+    assert made.result["rules"] == [["no updates at all", 2]]
     [group] = made.result["groups"]
     assert Entry.objects.get(pk=group["entry"]).sql.startswith("UPDATE crm.orders")
     shown = admin.get(there).content.decode()
