@@ -15,6 +15,7 @@ ELSEWHERE = {
     "approvals/models.py": "tests/approvals/test_services.py",
     "approvals/querysets.py": "tests/approvals/test_services.py",
     "audit/models.py": "tests/audit/test_services.py",
+    "audit/projected.py": "tests/audit/test_projection.py",
     "audit/querysets.py": "tests/audit/test_views.py",
     # pages and interfaces, tested over HTTP
     "approvals/api_urls.py": "tests/approvals/test_api.py",

@@ -28,16 +28,16 @@ def row(boot: Boot, canonical: str, content: Mapping[str, Any], digest: str, dis
         hash=digest,
         canonical=canonical,
         disclosures=json.dumps(disclosures, sort_keys=True, separators=(",", ":")),
-        sql=_sql(disclosures),
-        **{name: _text(content["fields"].get(name), limit) for name, limit in _COLUMNS.items()},
+        **{name: text(content["fields"].get(name), limit) for name, limit in _COLUMNS.items()},
     )
 
 
-def _text(value: object, limit: int) -> str:
+def text(value: object, limit: int) -> str:
+    """A field as a column holds it: PostgreSQL's text has no U+0000."""
     return value.replace("\0", "�")[:limit] if isinstance(value, str) else ""
 
 
-def _sql(disclosures: Mapping[str, Any]) -> str:
-    """The statement's text for searching; the evidence itself is in ``disclosures``."""
+def sql(disclosures: Mapping[str, Any]) -> str:
+    """The statement's text for searching, empty where it is withheld; the evidence itself is in ``disclosures``."""
     value = disclosures.get("sql", {}).get("value")
     return value.replace("\0", "�").encode("utf-8", "replace").decode() if isinstance(value, str) else ""

@@ -23,11 +23,11 @@ class EntryFilter(django_filters.FilterSet):
     connection = django_filters.CharFilter(label="Connection")
     kind = django_filters.ChoiceFilter(choices=KINDS, empty_label="any", label="Kind")
     decision = django_filters.ChoiceFilter(choices=DECISIONS, empty_label="any", label="Decision")
-    sql = django_filters.CharFilter(lookup_expr="icontains", label="Statement holds")
+    sql = django_filters.CharFilter(field_name="projected__sql", lookup_expr="icontains", label="Statement holds")
     session = django_filters.CharFilter(label="Session")
     since = django_filters.IsoDateTimeFilter(field_name="time", lookup_expr="gte", label="From (UTC)", widget=When)
     until = django_filters.IsoDateTimeFilter(field_name="time", lookup_expr="lt", label="Until (UTC)", widget=When)
 
     class Meta:
         model = Entry
-        fields = ["subject", "connection", "kind", "decision", "sql", "session", "since", "until"]
+        fields = ["subject", "connection", "kind", "decision", "session", "since", "until"]

@@ -1,4 +1,7 @@
-"""The ledger's tables: chains as they arrived, the tree's leaves, its checkpoints, and what was exported."""
+"""The ledger's tables: chains as they arrived, the tree's leaves, its checkpoints, and what was exported.
+
+What people search in is beside them, in projected.py: it is made from the entries, and can be made again.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,12 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from audit.projected import Activity, ApprovalEvent, Name, Session, Statement
 from audit.querysets import BootQuerySet, CheckpointQuerySet, EntryQuerySet, ExportQuerySet
 
+__all__ = [
+    "Activity", "ApprovalEvent", "Boot", "Checkpoint", "Entry", "Export", "ExportPart", "Name", "Session", "Statement",
+]  # fmt: skip
 NO_HASH = "0" * 64
 
 
@@ -58,7 +65,6 @@ class Entry(models.Model):
     session = models.CharField(max_length=64, blank=True)
     statement = models.CharField(max_length=64, blank=True)
     decision = models.CharField(max_length=16, blank=True)
-    sql = models.TextField(blank=True)
 
     objects = EntryQuerySet.as_manager()
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from audit import extraction
 from audit.models import Entry
 from audit.visible import one_line, pieces
 
@@ -32,10 +33,11 @@ def rows(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 def _row(entry: Entry, completion: dict[str, Any] | None) -> dict[str, Any]:
     fields = json.loads(entry.canonical)["fields"]
-    text = entry.sql or "; ".join(_said(fields[name]) for name in _SUMMARY if fields.get(name) not in (None, "", {}))
+    sql = extraction.sql(json.loads(entry.disclosures))
+    text = sql or "; ".join(_said(fields[name]) for name in _SUMMARY if fields.get(name) not in (None, "", {}))
     outcome = str((completion or fields).get("outcome", ""))
     return {
-        "entry": entry, "text": one_line(text, 200), "is_sql": bool(entry.sql), "tone": tone(entry.decision), "outcome": outcome,
+        "entry": entry, "text": one_line(text, 200), "is_sql": bool(sql), "tone": tone(entry.decision), "outcome": outcome,
         "outcome_tone": tone(outcome), "rows": (completion or fields).get("rows", ""), "who": entry.subject or fields.get("actor", ""),
     }  # fmt: skip
 

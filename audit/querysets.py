@@ -62,6 +62,20 @@ class EntryQuerySet(LedgerQuerySet):
         return found.filter(session=selection["session"]) if selection.get("session") else found
 
 
+class StatementQuerySet(LedgerQuerySet):
+    def between(self, since: datetime | None, until: datetime | None) -> StatementQuerySet:
+        found = self if since is None else self.filter(time__gte=since)
+        return found if until is None else found.filter(time__lt=until)
+
+
+class SessionQuerySet(LedgerQuerySet):
+    pass
+
+
+class ApprovalEventQuerySet(LedgerQuerySet):
+    pass
+
+
 class CheckpointQuerySet(LedgerQuerySet):
     def latest_or_none(self):
         return self.order_by("-size").first()

@@ -16,7 +16,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from audit import extraction, ingestion
+from audit import extraction, ingestion, projection
+from audit.counts import Bucket, activity, top_refusing_rules, top_subjects
 from audit.ingestion import BatchRefused
 from audit.models import Boot, Entry
 from audit.querysets import EntryQuerySet
@@ -25,7 +26,9 @@ from controlplane.models import Worker
 from proxy.ledger import entry as ledger
 
 CONTROL = "control"
-__all__ = ["BatchRefused", "Statements", "entry_numbers", "ingest", "record", "statements"]
+__all__ = [
+    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "ingest", "record", "statements", "top_refusing_rules", "top_subjects",
+]  # fmt: skip
 
 
 @dataclass
@@ -76,8 +79,10 @@ def _append(boot: Boot, kind: str, fields: Mapping[str, Any]) -> Entry:
         time_us=time.time_ns() // 1000, salts=secrets.token_bytes,
     )  # fmt: skip
     digest = ledger.entry_hash(text).hex()
-    row = extraction.row(boot, text.decode(), ledger.parse(text), digest, disclosures)
+    content = ledger.parse(text)
+    row = extraction.row(boot, text.decode(), content, digest, disclosures)
     row.save(force_insert=True)
+    projection.add(boot, [(row, content, "")])
     boot.last_seq, boot.last_hash = row.seq, digest
     return row
 

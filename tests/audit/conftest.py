@@ -44,13 +44,24 @@ class Process:
         self.head = self.head.after(text)
         return {"entry": text.decode(), "disclosures": disclosures}
 
-    def session(self, *statements: str, subject: str = "support-bot", connection: str = "crm", decision: str = "allow") -> list[Item]:
-        """A session that runs each of the statements."""
+    def session(
+        self,
+        *statements: str,
+        subject: str = "support-bot",
+        connection: str = "crm",
+        decision: str = "allow",
+        outcome: str = "ok",
+        masked_cells: int = 0,
+        time_us: int | None = None,
+        **said: Any,
+    ) -> list[Item]:
+        """A session that runs each of the statements; ``said`` are more fields of what was intended."""
         session, who = str(uuid.uuid4()), {"subject": subject, "issuer": "api-key", "connection": connection, "database": connection}
         items = [
             self.entry(
                 "session.opened",
                 {"session": session, "kind": "agent", "client": "10.1.2.3:5", "application": "psql", "run": "", "tls": "", **who},
+                time_us=time_us,
             )
         ]
         for sql in statements:
@@ -63,19 +74,23 @@ class Process:
                 "sql": sql,
                 "parameters": ["7", None],
                 **who,
+                **said,
             }
-            items.append(self.entry("statement.intended", intended))
+            items.append(self.entry("statement.intended", intended, time_us=time_us))
             completed = {
                 "session": session,
                 "statement": statement,
-                "outcome": "ok",
+                "outcome": outcome,
                 "rows": 3,
+                "masked_cells": masked_cells,
+                "duration_us": 1500,
                 "bytes": 120,
                 "tag": "SELECT 3",
                 "sqlstate": "",
             }
-            items.append(self.entry("statement.completed", completed))
-        return [*items, self.entry("session.closed", {"session": session, "statements": len(statements), "reason": "client closed"})]
+            items.append(self.entry("statement.completed", completed, time_us=time_us))
+        closed = {"session": session, "statements": len(statements), "reason": "client closed"}
+        return [*items, self.entry("session.closed", closed, time_us=time_us)]
 
     def ship(self, items: list[Item]) -> int:
         return services.ingest(self.worker, self.boot, items)

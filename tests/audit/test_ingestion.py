@@ -57,8 +57,8 @@ def test_a_batch_is_stored_byte_for_byte(process):
     assert [row.canonical for row in rows] == [item["entry"] for item in items]
     assert [json.loads(row.disclosures) for row in rows] == [item["disclosures"] for item in items]
     assert [row.hash for row in rows] == [entry_hash(item["entry"].encode()).hex() for item in items]
-    assert [(row.kind, row.subject, row.connection, row.decision, row.sql) for row in rows[1:3]] == [
-        ("statement.intended", "support-bot", "crm", "allow", "SELECT 1"), ("statement.completed", "", "", "", ""),
+    assert [(row.kind, row.subject, row.connection, row.decision) for row in rows[1:3]] == [
+        ("statement.intended", "support-bot", "crm", "allow"), ("statement.completed", "", "", ""),
     ]  # fmt: skip
     boot = Boot.objects.get(pk=process.boot)
     assert (boot.last_seq, boot.last_hash, boot.worker) == (process.head.seq, process.head.hash, str(process.worker.pk))
@@ -102,7 +102,7 @@ def test_values_that_jsonb_could_not_hold_are_kept(process):
 def test_an_entry_may_withhold_its_values(process):
     items = [item | {"disclosures": {}} for item in process.session("SELECT secret")]
     assert process.ship(items) == 4
-    assert from_workers()[1].sql == ""
+    assert from_workers()[1].disclosures == "{}"
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``manage.py audit export|verify|key|gaps``: evidence for a terminal."""
+"""``manage.py audit export|verify|key|gaps|reindex``: evidence for a terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from audit import exporting, gaps
+from audit import exporting, gaps, projection
+from audit.models import Boot
 from audit.sealing import verifier_key
 from controlplane.command_line import moment
 from proxy.ledger.verify import VerificationError, read_key, verify_export
 
 
 class Command(BaseCommand):
-    help = "Export the ledger, verify an export, print the ledger's public key, or list what is missing."
+    help = "Export the ledger, verify an export, print the ledger's public key, list what is missing, or make the search's tables again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         verify.add_argument("--key", default="", help="the ledger's public key, or a file with it (default: this ledger's own)")
         verbs.add_parser("key", help="print the ledger's public key, for whoever verifies exports elsewhere")
         verbs.add_parser("gaps", help="list what is missing; exit code 1 if evidence was lost or refused")
+        verbs.add_parser("reindex", help="make the tables that searches read again, from the entries alone")
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, f"_{options['verb']}")(options)
@@ -71,6 +73,13 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is missing.")
         if any(gap.serious for gap in found):
             sys.exit(1)
+
+    def _reindex(self, options: dict[str, Any]) -> None:
+        boots, entries = list(Boot.objects.order_by("first_seen").values_list("pk", flat=True)), 0
+        for boot in boots:
+            entries += projection.rebuild(boot)
+            self._say(f"{entries} entries")
+        self.stdout.write(f"{entries} entries of {len(boots)} boot{'s' if len(boots) != 1 else ''}")
 
     def _say(self, line: str) -> None:
         self.stderr.write(line)
