@@ -27,7 +27,8 @@ from proxy.ledger import entry as ledger
 
 CONTROL = "control"
 __all__ = [
-    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "ingest", "record", "statements", "top_refusing_rules", "top_subjects",
+    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "ingest", "record", "statements", "top_refusing_rules",
+    "top_subjects",
 ]  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
+from django.utils import timezone
 
 from controlplane.admin_base import BaseAdminSite
+from controlplane.dashboard import dashboard, period_of
 from controlplane.models import User
 
 
@@ -30,6 +32,7 @@ class Tool:
 class TidegateAdminSite(BaseAdminSite):  # type: ignore[misc, valid-type]
     site_header = site_title = "Tidegate"
     index_title = "Administration"
+    index_template = "admin/tidegate_index.html"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -40,6 +43,11 @@ class TidegateAdminSite(BaseAdminSite):  # type: ignore[misc, valid-type]
 
     def get_urls(self) -> list[Any]:
         return [*(path(tool.address, self.admin_view(tool.view), name=tool.name) for tool in self.tools), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"dashboard": dashboard(period_of(request.GET.get("period")), timezone.now())}
+        response: HttpResponse = super().index(request, {**context, **(extra_context or {})})
+        return response
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), "tools": [tool for tool in self.tools if tool.listed]}

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "controlplane.apps.AdminConfig",
     "controlplane",  # before Django's auth: its changepassword makes an audit entry
     "django.contrib.auth",
+    "django.contrib.humanize",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
