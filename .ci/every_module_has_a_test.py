@@ -30,6 +30,7 @@ ELSEWHERE = {
     "audit/presentation.py": "tests/audit/test_views.py",
     "audit/urls.py": "tests/audit/test_views.py",
     "audit/web_exports.py": "tests/audit/test_exporting.py",
+    "controlplane/history.py": "tests/controlplane/test_admin.py",
     "policies/forms.py": "tests/policies/test_trials.py",
     "policies/tasks.py": "tests/policies/test_what_if.py",
     "policies/rule_forms.py": "tests/policies/test_admin.py",

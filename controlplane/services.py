@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -272,6 +272,20 @@ def revoke_key(key: ApiKey, *, actor: Actor) -> None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
         record_change(key, before=before, actor=actor)
+
+
+def end_other_keys(key: ApiKey, *, hours: int, actor: Actor) -> None:
+    """The subject's other keys end after so many hours, or with 0 at once; one that ends before that stays as it is."""
+    end = timezone.now() + timedelta(hours=hours)
+    with transaction.atomic():
+        for other in key.subject.keys.usable(timezone.now()).exclude(pk=key.pk):
+            if hours == 0:
+                revoke_key(other, actor=actor)
+            elif other.expires_at is None or other.expires_at > end:
+                before = stored_snapshot(other)
+                other.expires_at = end
+                other.save(update_fields=["expires_at"])
+                record_change(other, before=before, actor=actor)
 
 
 # --- the bundle ---------------------------------------------------------------------------------------------------------

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
+from controlplane import catalogs, services
 from controlplane.admin_base import ServiceModelAdmin
 from controlplane.admin_site import Tool
+from controlplane.models import CatalogSnapshot
 from policies import views
+from policies.effective import covered
 from policies.forms import TrialForm
 from policies.models import MaskingRule, Retention, StatementRule
 from policies.rule_forms import CONDITION_FIELDS, METHOD_ARGUMENTS, MaskingRuleForm, StatementRuleForm
@@ -61,7 +68,7 @@ class TestedRuleAdmin(ServiceModelAdmin):
 class MaskingRuleAdmin(TestedRuleAdmin):
     form = MaskingRuleForm
     fieldsets = (
-        (None, {"fields": ("name", "connections", "columns")}),
+        (None, {"fields": ("name", "connections", "columns", "covers")}),
         ("How it is masked", {"fields": ("method_name", "first", "last", "to", "text", "lookups")}),
         ("Cleared: who sees the real values", {"fields": ("cleared_groups", "cleared_subjects", "cleared_until")}),
     )
@@ -72,6 +79,22 @@ class MaskingRuleAdmin(TestedRuleAdmin):
     list_filter = ("connections", "lookups", "cleared_groups")
     search_fields = ("name", "columns")
     autocomplete_fields = ("connections", "cleared_groups", "cleared_subjects")
+
+    readonly_fields = ("covers",)
+
+    @admin.display(description="covers now")
+    def covers(self, rule: MaskingRule) -> str:
+        """What the saved patterns match in the databases that workers have told of."""
+        if rule.pk is None:
+            return "Save the rule, or test it below, to see the columns that its patterns match."
+        chosen = rule.connections.all()
+        told = CatalogSnapshot.objects.filter(connection__in=chosen) if chosen else CatalogSnapshot.objects.all()
+        found = [(str(item), covered(rule.columns, catalogs.columns_of(item))) for item in told[:10]]
+        lines = [
+            (name, ", ".join(columns[:30]) or "nothing", "" if len(columns) <= 30 else f" and {len(columns) - 30} more")
+            for name, columns in found
+        ]
+        return format_html_join(mark_safe("<br>"), "{}: {}{}", lines) or "No worker has told yet which columns there are."
 
     @admin.display(description="columns")
     def column_list(self, rule: MaskingRule) -> str:
@@ -97,6 +120,23 @@ class StatementRuleAdmin(TestedRuleAdmin):
     list_filter = ("then", "shadow", "workflow")
     list_select_related = ("workflow",)
     search_fields = ("name", "message")
+    actions = ("enforce", "put_in_shadow")
+
+    @admin.action(description="Enforce")
+    def enforce(self, request: HttpRequest, queryset: QuerySet[StatementRule]) -> None:
+        self._shadow(request, queryset, shadow=False)
+
+    @admin.action(description="Put in shadow: recorded, not enforced")
+    def put_in_shadow(self, request: HttpRequest, queryset: QuerySet[StatementRule]) -> None:
+        self._shadow(request, queryset, shadow=True)
+
+    def _shadow(self, request: HttpRequest, queryset: QuerySet[StatementRule], *, shadow: bool) -> None:
+        with transaction.atomic():
+            for rule in queryset:
+                rule.shadow = shadow
+                services.save(rule, actor=request.user, publish=False)
+            services.publish_bundle(actor=request.user)
+        messages.success(request, f"{len(queryset)} {'in shadow' if shadow else 'enforced'}. Workers hear of it at once.")
 
     @admin.display(description="when")
     def conditions(self, rule: StatementRule) -> str:

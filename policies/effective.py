@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from policies.simulation import described
 from proxy.policy.bundle import Bundle, Connection, Grant, MaskingRule
 from proxy.policy.engine import admits
+from proxy.policy.names import NamePattern, parse_pattern
 from proxy.policy.obligations import SYSTEM_SCHEMAS
 from proxy.policy.payload import Clearance
 from proxy.policy.rules import Rule, Situation, may_concern
@@ -110,7 +111,17 @@ def _clearance(rule: MaskingRule, subject: str, groups: frozenset[str], now: flo
 
 
 def covers(rule: MaskingRule, column: Column) -> bool:
-    return any(pattern.matches(column) and not (pattern.any_schema and column[0] in SYSTEM_SCHEMAS) for pattern in rule.columns)
+    return _matches(rule.columns, column)
+
+
+def covered(patterns: Sequence[str], columns: Iterable[Column]) -> list[str]:
+    """The names of the columns that a masking rule's patterns match."""
+    compiled = tuple(parse_pattern(pattern, parts=3) for pattern in patterns)
+    return [".".join(column) for column in columns if _matches(compiled, column)]
+
+
+def _matches(patterns: tuple[NamePattern, ...], column: Column) -> bool:
+    return any(pattern.matches(column) and not (pattern.any_schema and column[0] in SYSTEM_SCHEMAS) for pattern in patterns)
 
 
 def _limits(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,9 @@ from django.utils import timezone
 from controlplane import catalogs
 from controlplane.models import CatalogSnapshot, Connection
 from policies import compiler, trial_process
+from policies.effective import covered
 from policies.forms import TrialForm
+from policies.models import MaskingRule
 from policies.trial import Outcome, Trial
 
 
@@ -25,6 +27,7 @@ class Tried:
     after: Outcome | None
     catalog: CatalogSnapshot | None
     rule: str = ""
+    covered: tuple[str, ...] | None = None  # columns that a masking rule matches; None for other rules, and without a catalog
 
     @property
     def outcome(self) -> Outcome:
@@ -68,7 +71,13 @@ def tried(form: TrialForm, draft: Any = None) -> Tried:
         rule=rule,
     )
     outcomes = trial_process.ask(trial)
-    return Tried(outcomes[0], outcomes[1] if draft is not None else None, snapshot, rule)
+    return Tried(outcomes[0], outcomes[1] if draft is not None else None, snapshot, rule, _covered(draft, snapshot))
+
+
+def _covered(draft: Any, snapshot: CatalogSnapshot | None) -> tuple[str, ...] | None:
+    if draft is None or snapshot is None or not isinstance(draft.instance, MaskingRule):
+        return None
+    return tuple(covered(draft.instance.columns, catalogs.columns_of(snapshot)))
 
 
 def _path(form: TrialForm, database: str) -> list[str]:

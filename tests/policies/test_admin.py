@@ -143,3 +143,12 @@ def test_only_admins_test_rules(auditor: Client, approver: Client, grant: Grant,
     for client in (auditor, approver, Client()):
         for address in (reverse("admin:policies_statementrule_test_new"), reverse("admin:policies_statementrule_test", args=[rule.pk])):
             assert client.post(address, {**RULE, **TRY}).status_code == 302
+
+
+def test_rules_are_tried_in_shadow(admin: Client) -> None:
+    rule = StatementRule.objects.create(name="r", when={}, then="deny")
+    listing = reverse("admin:policies_statementrule_changelist")
+    admin.post(listing, {"action": "put_in_shadow", "_selected_action": [rule.pk]})
+    assert json.loads(BundleVersion.objects.first().payload)["rules"][0]["shadow"] is True
+    admin.post(listing, {"action": "enforce", "_selected_action": [rule.pk]})
+    assert json.loads(BundleVersion.objects.first().payload)["rules"][0]["shadow"] is False

@@ -107,3 +107,14 @@ def test_who_can(admin: Client, grant: Grant, bot: Subject, catalog: None) -> No
 def test_a_subject_leads_to_its_policy(admin: Client, bot: Subject, crm: Connection) -> None:
     page = admin.get(reverse("admin:controlplane_subject_change", args=[bot.pk])).content.decode()
     assert "effective/?subject=report-bot&amp;connection=crm" in page
+
+
+def test_a_masking_rule_says_what_it_covers(admin: Client, grant: Grant, bot: Subject, catalog: None) -> None:
+    rule = services.save(MaskingRule(name="ssn", columns=["*.*.ssn"], method={"name": "redact"}), actor=ACTOR)
+    shown = admin.get(reverse("admin:policies_maskingrule_change", args=[rule.pk])).content.decode()
+    assert "crm/crm: crm.customers.ssn, crm.people.ssn, crm.staff.ssn" in shown
+    form = {"name": "ssn", "columns": "crm.*.card", "method_name": "card", "try-sql": "SELECT 1", "try-subject": "report-bot"}
+    there = reverse("admin:policies_maskingrule_test", args=[rule.pk])
+    answer = admin.post(there, {**form, "try-database": "crm", "try-search_path": "public"})
+    assert answer.context["tried"].covered == ("crm.orders.card",)
+    assert "host-a" in admin.get(reverse("admin:controlplane_connection_change", args=[grant.connections.get().pk])).content.decode()
