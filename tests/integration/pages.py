@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """``follow``: a selector; the page is where its first link leads. ``signed_in``: seen by an admin, else by anybody."""
+    """``follow``: selectors; the page is where the first link of each leads. ``signed_in``: seen by an admin, else by anybody."""
 
     address: str
-    follow: str = ""
+    follow: tuple[str, ...] = ()
     signed_in: bool = True
 
     def __str__(self) -> str:
-        return f"{self.address}{' first' if self.follow else ''}"
+        return " ".join((self.address, *self.follow))
 
 
-_FIRST = "#result_list a[href*='/change/']"
+_FIRST = ("#result_list a[href*='/change/']",)
 
 PAGES = (
     Page("/login", signed_in=False),
@@ -30,6 +30,7 @@ PAGES = (
     Page("/admin/policies/statementrule/"),
     Page("/admin/policies/statementrule/", follow=_FIRST),
     Page("/admin/policies/maskingrule/", follow=_FIRST),
+    Page("/admin/policies/maskingrule/", follow=(*_FIRST, "a[href$='/history/']")),
     Page("/admin/controlplane/subject/", follow=_FIRST),
     Page("/admin/controlplane/connection/", follow=_FIRST),
     Page("/admin/controlplane/grant/", follow=_FIRST),

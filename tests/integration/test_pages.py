@@ -124,8 +124,8 @@ def test_a_page_is_readable_on_telephone_and_desk_and_has_no_serious_fault(stack
     if not one.signed_in:
         signed_in.context.clear_cookies()
     looked_at(signed_in, one.address)
-    if one.follow:
-        looked_at(signed_in, str(signed_in.locator(one.follow).first.get_attribute("href")))
+    for link in one.follow:
+        looked_at(signed_in, str(signed_in.locator(link).first.get_attribute("href")))
     for size in (DESK, PHONE):
         signed_in.set_viewport_size(size)  # type: ignore[arg-type]
         assert serious_faults(signed_in) == []
