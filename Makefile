@@ -12,7 +12,7 @@ TESTS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle bench-analysis conformance regress-analysis requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle bench-pages bench-analysis conformance regress-analysis requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-analysis: install ## what analysing a statement costs that was never seen,
 
 regress-analysis: install ## PostgreSQL's regression SQL through the analysis: crashes, and what it refuses too much (TESTS="test_setup select")
 	@$(BIN)/python tests/regress/run.py $(TESTS)
+
+bench-pages: install ## the auditor's pages over a million statements: fills a ledger once (20 minutes), then each below 300 ms
+	@$(BIN)/python tests/bench/pages.py
 
 bench-idle: install ## what idle sessions cost one worker process, and an active session among them
 	@$(BIN)/python tests/bench/idle.py

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
-from rest_framework.decorators import action, api_view, authentication_classes, parser_classes, permission_classes
+from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
 from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
@@ -15,12 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from audit import exporting, services, web_exports
-from audit.filters import EntryFilter
-from audit.models import Checkpoint, Entry, Export
-from audit.querysets import may_read
+from audit import services
+from audit.filters import SCATTERED, EntryFilter, SessionFilter, StatementFilter
+from audit.models import Checkpoint, Entry, Session, Statement
+from audit.pagination import Newest, NewestOpened
+from audit.querysets import may_look, may_read
 from audit.sealing import verifier_key
-from audit.views import file_of
 from controlplane.authentication import WorkerAuthentication
 from controlplane.models import User
 from controlplane.permissions import IsWorker
@@ -33,6 +34,15 @@ class ReadsLedger(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, User) and may_read(request.user)
+
+
+class Looks(BasePermission):
+    """Those, and who answers for a subject: the querysets say what they see."""
+
+    message = "This needs the role auditor or admin, or a subject that you own."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.user, User) and may_look(request.user)
 
 
 class BatchParser(BaseParser):
@@ -99,10 +109,71 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     queryset = Entry.objects.none()
     serializer_class = EntrySerializer
     permission_classes = [ReadsLedger]
+    pagination_class = Newest
+    filter_backends = [DjangoFilterBackend]
     filterset_class = EntryFilter
 
     def get_queryset(self) -> Any:
         return Entry.objects.visible_to(self.request.user).select_related("boot")
+
+
+class StatementSerializer(serializers.ModelSerializer):
+    """One statement, what was decided and what came of it. Lists hold the beginning of its text, a statement alone all of it."""
+
+    id = serializers.IntegerField(source="pk", read_only=True, help_text="Of the entry that recorded the intention.")
+    sql = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Statement
+        fields = (
+            "id", "time", "statement", "session", "subject", "connection", "decision", "approval", "actions", "relations", "columns",
+            "masked", "rules", "sql", "outcome", "tag", "rows", "masked_cells", "sqlstate", "duration_us",
+        )  # fmt: skip
+
+    def get_sql(self, row: Statement) -> str:
+        return row.beginning if isinstance(self.parent, serializers.ListSerializer) else row.sql
+
+
+class StatementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Statements, newest first. ``q`` searches in their text: words, ``begin*``, ``"exact characters"``, ``-without``."""
+
+    queryset = Statement.objects.none()
+    serializer_class = StatementSerializer
+    permission_classes = [Looks]
+    pagination_class = Newest
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = StatementFilter
+
+    @property
+    def scattered(self) -> bool:
+        return any(self.request.query_params.get(name) for name in SCATTERED) or not may_read(self.request.user)
+
+    def get_queryset(self) -> Any:
+        seen = Statement.objects.visible_to(self.request.user)
+        return seen.defer("words") if self.action == "retrieve" else seen.listed()
+
+
+class SessionSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Session
+        fields = (
+            "id", "session", "subject", "issuer", "kind", "connection", "database", "client", "application", "run", "opened_at",
+            "closed_at", "reason", "statements", "denied", "held", "failed", "rows", "masked_cells",
+        )  # fmt: skip
+
+
+class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Client connections, newest first. Their statements: ``/audit/statements?session=…``."""
+
+    queryset = Session.objects.none()
+    serializer_class = SessionSerializer
+    permission_classes = [Looks]
+    pagination_class = NewestOpened
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = SessionFilter
+
+    def get_queryset(self) -> Any:
+        return Session.objects.visible_to(self.request.user)
 
 
 class CheckpointSerializer(serializers.ModelSerializer):
@@ -125,53 +196,3 @@ def latest_checkpoint(request: Request) -> Response:
     if latest is None:
         raise NotFound("Nothing has been sealed yet.")
     return Response(CheckpointSerializer(latest).data)
-
-
-class SelectionSerializer(serializers.Serializer):
-    since = serializers.DateTimeField(required=False)
-    until = serializers.DateTimeField(required=False)
-    subject = serializers.CharField(required=False, max_length=255)
-    connection = serializers.CharField(required=False, max_length=255)
-    session = serializers.CharField(required=False, max_length=64)
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(exporting.FILTERS)) if isinstance(data, dict) else []
-        if unknown:  # a filter that is silently left out would export more than was asked for
-            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such filter."))
-        return super().to_internal_value(data)
-
-
-class ExportSerializer(serializers.ModelSerializer):
-    created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
-
-    class Meta:
-        model = Export
-        fields = ("id", "created", "created_by", "filters", "state", "entries", "bytes", "sha256", "error")
-
-
-class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """Signed exports: ask for one, wait until it is READY, download it."""
-
-    queryset = Export.objects.none()
-    serializer_class = ExportSerializer
-    permission_classes = [ReadsLedger]
-    filterset_fields = ("state",)
-
-    def get_queryset(self) -> Any:
-        return Export.objects.visible_to(self.request.user).select_related("created_by")
-
-    @extend_schema(request=SelectionSerializer, responses={202: ExportSerializer})
-    def create(self, request: Request) -> Response:
-        given = SelectionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        export = web_exports.ask(actor=request.user, selection=given.validated_data)
-        return Response(self.get_serializer(export).data, status=status.HTTP_202_ACCEPTED)
-
-    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
-    @action(detail=True, methods=["get"])
-    def download(self, request: Request, pk: str) -> Any:
-        """The archive."""
-        export = self.get_object()
-        if export.state != Export.State.READY or not export.parts.exists():
-            raise NotFound("This export has no file (any more).")
-        return file_of(export)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Trunc
 
-from audit.projected import Activity, ApprovalEvent
+from audit.projected import Activity, ApprovalEvent, Refusals
 
 HOUR, DAY = "hour", "day"
 _STEPS = {HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
@@ -67,13 +65,8 @@ def top_subjects(since: datetime, until: datetime, *, limit: int = 10) -> list[d
 
 def top_refusing_rules(since: datetime, until: datetime, *, limit: int = 10) -> list[tuple[str, int]]:
     """(rule, how many statements it refused), the most first. What no rule refused (no grant, say) is not here."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT rule, count(*) FROM audit_statement, unnest(rules) AS rule WHERE decision = 'deny' AND time >= %s AND time < %s"
-            " GROUP BY rule ORDER BY 2 DESC, 1 LIMIT %s",
-            [since, until, limit],
-        )
-        return list(cursor.fetchall())
+    found = Refusals.objects.filter(hour__gte=_hour(since), hour__lt=until).values_list("rule").annotate(refused=Sum("statements"))
+    return list(found.order_by("-refused", "rule")[:limit])
 
 
 def _starts(since: datetime, until: datetime, bucket: str) -> Iterator[datetime]:
@@ -84,8 +77,12 @@ def _starts(since: datetime, until: datetime, bucket: str) -> Iterator[datetime]
         start += _STEPS[bucket]
 
 
+def _hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
 def _within(since: datetime, until: datetime) -> QuerySet:
-    return Activity.objects.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0), hour__lt=until)
+    return Activity.objects.filter(hour__gte=_hour(since), hour__lt=until)
 
 
 def _sums(first: datetime, last: datetime, bucket: str, subject: str, on: str) -> QuerySet:
@@ -95,14 +92,10 @@ def _sums(first: datetime, last: datetime, bucket: str, subject: str, on: str) -
     )  # fmt: skip
 
 
-def _approvals(first: datetime, last: datetime, bucket: str, subject: str, on: str) -> Iterator[tuple[datetime, str, int]]:
-    found = ApprovalEvent.objects.filter(event__in=("requested", "approved", "rejected"), time__gte=first, time__lt=last)
-    counted: dict[tuple[datetime, str], int] = defaultdict(int)
-    for time, event in _of(found, subject, on).values_list("time", "event").iterator():
-        start = time.replace(minute=0, second=0, microsecond=0)
-        counted[start.replace(hour=0) if bucket == DAY else start, event] += 1
-    for (start, event), count in counted.items():
-        yield start, event, count
+def _approvals(first: datetime, last: datetime, bucket: str, subject: str, on: str) -> QuerySet:
+    found = _of(ApprovalEvent.objects.filter(event__in=("requested", "approved", "rejected"), time__gte=first, time__lt=last), subject, on)
+    counted = found.annotate(start=Trunc("time", bucket, tzinfo=UTC)).values("start", "event").order_by().annotate(times=Count("pk"))
+    return counted.values_list("start", "event", "times")
 
 
 def _of(found: QuerySet, subject: str, on: str) -> QuerySet:

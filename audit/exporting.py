@@ -23,7 +23,7 @@ from audit.sealing import seal, signing_key
 from proxy.ledger.export import ExportEntry, write_export
 from proxy.ledger.merkle import Tree
 
-FILTERS = ("since", "until", "subject", "connection", "session")
+FILTERS = ("since", "until", "subject", "connection", "session", "statement")
 Progress = Callable[[str], None]
 
 
@@ -99,7 +99,7 @@ def _entries(found: Any, tree: Tree, progress: Progress) -> Iterator[ExportEntry
     for number, (index, text, disclosures) in enumerate(rows, start=1):
         yield ExportEntry(index, text.encode(), json.loads(disclosures), tuple(tree.inclusion_proof(index, len(tree))))
         if number % 10_000 == 0:
-            progress(f"{number} entries")
+            progress(f"{number} entries with proofs")
 
 
 def _made(file: IO[bytes], entries: int) -> Made:

@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from audit.projected import Activity, ApprovalEvent, Name, Session, Statement
-from audit.querysets import BootQuerySet, CheckpointQuerySet, EntryQuerySet, ExportQuerySet
+from audit.projected import Activity, ApprovalEvent, Name, Refusals, Session, Statement
+from audit.querysets import BootQuerySet, CheckpointQuerySet, EntryQuerySet, ExportQuerySet, SavedReportQuerySet
+from controlplane import validators
 
 __all__ = [
-    "Activity", "ApprovalEvent", "Boot", "Checkpoint", "Entry", "Export", "ExportPart", "Name", "Session", "Statement",
+    "Activity", "ApprovalEvent", "Boot", "Checkpoint", "Entry", "Export", "ExportPart", "Name", "Refusals", "SavedReport",
+    "Session", "Statement",
 ]  # fmt: skip
 NO_HASH = "0" * 64
 
@@ -105,18 +107,29 @@ class Checkpoint(models.Model):
 
 
 class Export(models.Model):
-    """An export that was asked for on the web: by whom, of what, and its file's digest. The ledger has all that were made."""
+    """A file that was asked for on the web: by whom, of what, and its digest. The ledger has all that were made."""
 
     class State(models.TextChoices):
-        QUEUED = "QUEUED", "being made"
+        QUEUED = "QUEUED", "waiting for its turn"
+        RUNNING = "RUNNING", "being made"
         READY = "READY", "ready"
         FAILED = "FAILED", "failed"
+        EXPIRED = "EXPIRED", "expired"
+
+    class Format(models.TextChoices):
+        ZIP = "zip", "archive with proofs"
+        CSV = "csv", "CSV"
+        PARQUET = "parquet", "Parquet"
+        PDF = "pdf", "PDF"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created = models.DateTimeField(default=timezone.now)
+    report = models.CharField(max_length=32, blank=True, help_text="The kind of report; empty for entries with proofs.")
+    format = models.CharField(max_length=8, choices=Format, default=Format.ZIP)
     filters = models.JSONField(default=dict)
-    state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
+    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
+    progress = models.CharField(max_length=200, blank=True, help_text="What is being done, for who waits.")
     entries = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     bytes = models.BigIntegerField(default=0)
@@ -129,6 +142,26 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return f"{self.created:%Y-%m-%d %H:%M} {self.state}"
+
+    @property
+    def in_the_making(self) -> bool:
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    @property
+    def file_name(self) -> str:
+        return f"tidegate-{self.report or 'audit'}-{self.created:%Y%m%dT%H%M%SZ}.{self.format}"
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES[self.format]
+
+
+MEDIA_TYPES = {
+    "zip": "application/zip",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "pdf": "application/pdf",
+}
 
 
 class ExportPart(models.Model):
@@ -144,3 +177,23 @@ class ExportPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.export_id}/{self.number}"
+
+
+class SavedReport(models.Model):
+    """A report with its parameters under a name, of one person and, where shared, for all who read the ledger."""
+
+    name = models.CharField(max_length=100, validators=[validators.printable])
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    report = models.CharField(max_length=32)
+    parameters = models.JSONField(default=dict)
+    shared = models.BooleanField(default=False, help_text="Whether other auditors see it.")
+    created = models.DateTimeField(default=timezone.now)
+
+    objects = SavedReportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_saved_report_per_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -44,6 +44,7 @@ class Statement(models.Model):
     columns = ArrayField(models.TextField(), default=list)
     masked = ArrayField(models.TextField(), default=list, help_text="The columns of it that were masked.")
     rules = ArrayField(models.TextField(), default=list)
+    terms = ArrayField(models.TextField(), default=list, help_text="All that can be chosen, as “action:select”: see terms_of().")
     sql = models.TextField(blank=True)
     words = models.GeneratedField(
         expression=SearchVector(
@@ -70,17 +71,22 @@ class Statement(models.Model):
             models.Index(fields=["connection", "-time", "-entry"], name="statement_connection"),
             models.Index(fields=["session", "time", "entry"], name="statement_session"),
             models.Index(fields=["boot", "statement"], name="statement_boot"),
-            # What is ordinary is found fast by time alone; what is not, by these.
-            models.Index(fields=["decision", "-time", "-entry"], name="statement_decision", condition=~Q(decision="allow")),
-            models.Index(fields=["outcome", "-time", "-entry"], name="statement_outcome", condition=~Q(outcome="ok") & ~Q(outcome="")),
-            models.Index(fields=["-time", "-entry"], name="statement_masked", condition=~Q(masked=[])),
             models.Index(fields=["approval"], name="statement_approval", condition=~Q(approval="")),
-            GinIndex(fields=["words"], name="statement_words"),
-            GinIndex(fields=["actions", "relations", "columns", "masked", "rules"], name="statement_names"),
+            # One index of both, so that what matches all of several conditions is known before a row is read.
+            GinIndex(fields=["words", "terms"], name="statement_search"),
         ]
 
     def __str__(self) -> str:
         return f"{self.statement} of {self.subject} on {self.connection}"
+
+    def terms_of(self) -> list[str]:
+        """What a search may ask for besides words and times."""
+        named = {
+            "action": self.actions, "relation": self.relations, "column": {*self.columns, *self.masked}, "rule": self.rules,
+            "subject": [self.subject], "connection": [self.connection], "decision": [self.decision], "outcome": [self.outcome],
+            "masked": ["yes" if self.masked else "no"],
+        }  # fmt: skip
+        return [f"{kind}:{name}" for kind, names in named.items() for name in sorted(names)]
 
 
 class Session(models.Model):
@@ -148,11 +154,33 @@ class Activity(models.Model):
         return f"{self.hour:%Y-%m-%d %H:00} {self.subject} on {self.connection}: {self.statements}"
 
 
+class Refusals(models.Model):
+    """How many statements a rule refused in an hour, for one boot. What no rule refused (no grant, say) is not here."""
+
+    boot = _to_boot()
+    hour = models.DateTimeField()
+    rule = models.TextField()
+    statements = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "refusals"
+        constraints = [models.UniqueConstraint(fields=["boot", "hour", "rule"], name="one_sum_per_rule_and_hour")]
+        indexes = [models.Index(fields=["hour"], name="refusals_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:00} {self.rule}: {self.statements}"
+
+
 class ApprovalEvent(models.Model):
     """One step in an approval request's life, so that all steps of a request are found by its id."""
 
     entry = models.OneToOneField(
-        "audit.Entry", primary_key=True, on_delete=models.CASCADE, db_constraint=False, related_name="+", help_text="The approval.* entry."
+        "audit.Entry",
+        primary_key=True,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="approval_step",
+        help_text="The approval.* entry.",
     )
     boot = _to_boot()
     request = models.CharField(max_length=64)

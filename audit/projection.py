@@ -8,6 +8,7 @@ finish another one's.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from django.db import connection, transaction
 
 from audit import copying, extraction
 from audit.extraction import text
-from audit.models import Activity, ApprovalEvent, Boot, Entry, Session, Statement
+from audit.models import Activity, ApprovalEvent, Boot, Entry, Refusals, Session, Statement
 
 CHUNK = 5_000  # entries in memory while a boot's rows are made again
 _LONGEST_NAME = 400  # characters: an index holds no longer ones
@@ -38,7 +39,7 @@ def rebuild(boot_id: object) -> int:
     """Make all rows of one boot again; returns how many entries it has. Its worker's next batch waits meanwhile."""
     with transaction.atomic():
         boot = Boot.objects.select_for_update().get(pk=boot_id)
-        for model in (Statement, Session, Activity, ApprovalEvent):
+        for model in (Statement, Session, Activity, Refusals, ApprovalEvent):
             model._default_manager.filter(boot=boot).delete()
         count = 0
         for chunk in _chunks(boot):
@@ -64,6 +65,7 @@ class _Batch:
         self._late: dict[str, Mapping[str, Any]] = {}  # completions of statements that were stored before
         self._sessions: dict[str, Session] = {}
         self._activity: dict[tuple[datetime, str, str, str], Activity] = {}
+        self._refusals: Counter[tuple[datetime, str]] = Counter()
         self._approvals: list[ApprovalEvent] = []
         self._names: set[tuple[str, str]] = set()
 
@@ -79,10 +81,13 @@ class _Batch:
 
     def save(self) -> None:
         self._finish_earlier()
+        for row in self._statements:
+            row.terms = row.terms_of()
         copying.insert(self._statements)
         copying.insert(self._approvals)
         _upsert_sessions(list(self._sessions.values()))
         _upsert_activity(list(self._activity.values()))
+        _upsert_refusals([Refusals(boot=self._boot, hour=hour, rule=rule, statements=n) for (hour, rule), n in self._refusals.items()])
         _learn(self._names)
 
     def _intended(self, entry: Entry, fields: Mapping[str, Any], sql: str) -> None:
@@ -98,6 +103,8 @@ class _Batch:
         session.denied += row.decision == "deny"
         session.held += row.decision == "approve"
         self._sum(row).statements += 1
+        if row.decision == "deny":
+            self._refusals.update((_hour(row.time), rule) for rule in row.rules)
         self._names |= {("subject", row.subject), ("connection", row.connection)}
         for kind, names in (("action", row.actions), ("relation", row.relations), ("column", row.columns), ("rule", row.rules)):
             self._names.update((kind, name) for name in names)
@@ -119,9 +126,9 @@ class _Batch:
         if finished:
             with connection.cursor() as cursor:
                 cursor.executemany(
-                    "UPDATE audit_statement SET outcome = %s, tag = %s, rows = %s, masked_cells = %s, sqlstate = %s, duration_us = %s"
-                    " WHERE entry_id = %s",
-                    [(r.outcome, r.tag, r.rows, r.masked_cells, r.sqlstate, r.duration_us, r.pk) for r in finished.values()],
+                    "UPDATE audit_statement SET outcome = %s, tag = %s, rows = %s, masked_cells = %s, sqlstate = %s,"
+                    " duration_us = %s, terms = %s WHERE entry_id = %s",
+                    [(r.outcome, r.tag, r.rows, r.masked_cells, r.sqlstate, r.duration_us, r.terms_of(), r.pk) for r in finished.values()],
                 )
 
     def _finish(self, row: Statement, fields: Mapping[str, Any]) -> None:
@@ -148,7 +155,7 @@ class _Batch:
         return self._sessions[name]
 
     def _sum(self, row: Statement) -> Activity:
-        key = (row.time.replace(minute=0, second=0, microsecond=0), row.subject, row.connection, row.decision)
+        key = (_hour(row.time), row.subject, row.connection, row.decision)
         if key not in self._activity:
             hour, subject, on, decision = key
             self._activity[key] = Activity(boot=self._boot, hour=hour, subject=subject, connection=on, decision=decision)
@@ -169,6 +176,10 @@ _DETAILS = (
     ("client", 255), ("application", 255), ("run", 255),
 )  # fmt: skip
 _TOTALS = ("statements", "denied", "held", "failed", "rows", "masked_cells")
+
+
+def _hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
 
 
 def _names(value: object) -> list[str]:
@@ -192,6 +203,11 @@ def _upsert_sessions(rows: Sequence[Session]) -> None:
 def _upsert_activity(rows: Sequence[Activity]) -> None:
     key, totals = ["boot_id", "hour", "subject", "connection", "decision"], ["statements", "failed", "rows", "masked_cells"]
     _upsert("audit_activity", "activity", [*key, *totals], ", ".join(key), _added("activity", totals), rows)
+
+
+def _upsert_refusals(rows: Sequence[Refusals]) -> None:
+    columns = ["boot_id", "hour", "rule", "statements"]
+    _upsert("audit_refusals", "refusals", columns, "boot_id, hour, rule", _added("refusals", ["statements"]), rows)
 
 
 def _added(table: str, names: Sequence[str]) -> list[str]:

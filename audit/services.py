@@ -19,16 +19,16 @@ from django.utils import timezone
 from audit import extraction, ingestion, projection
 from audit.counts import Bucket, activity, top_refusing_rules, top_subjects
 from audit.ingestion import BatchRefused
-from audit.models import Boot, Entry
+from audit.models import Boot, Entry, SavedReport
 from audit.querysets import EntryQuerySet
 from controlplane import VERSION
-from controlplane.models import Worker
+from controlplane.models import User, Worker
 from proxy.ledger import entry as ledger
 
 CONTROL = "control"
 __all__ = [
-    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "ingest", "record", "statements", "top_refusing_rules",
-    "top_subjects",
+    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "forget_report", "ingest", "record", "save_report", "statements",
+    "top_refusing_rules", "top_subjects",
 ]  # fmt: skip
 
 
@@ -125,6 +125,32 @@ def _boot_of(worker: Worker, boot_id: str) -> Boot | None:
         return None
     Boot.objects.bulk_create([Boot(id=pk, worker=str(worker.pk))], ignore_conflicts=True)
     return Boot.objects.select_for_update().filter(pk=pk, worker=str(worker.pk)).first()
+
+
+def save_report(*, actor: User, name: str, shared: bool, report: str, parameters: Mapping[str, str]) -> SavedReport:
+    """Keep a report's parameters under a name of this person's, in place of what had that name."""
+    with transaction.atomic():
+        before = SavedReport.objects.select_for_update().filter(owner=actor, name=name).first()
+        was = _said(before) if before else {}
+        what = {"report": report, "parameters": dict(parameters), "shared": shared}
+        saved, created = SavedReport.objects.update_or_create(owner=actor, name=name, defaults=what)
+        _changed(saved, "created" if created else "changed", actor, was, _said(saved))
+    return saved
+
+
+def forget_report(saved: SavedReport, *, actor: User) -> None:
+    with transaction.atomic():
+        _changed(saved, "deleted", actor, _said(saved), {})
+        saved.delete()
+
+
+def _said(saved: SavedReport) -> dict[str, Any]:
+    return {"report": saved.report, "parameters": saved.parameters, "shared": saved.shared}
+
+
+def _changed(saved: SavedReport, action: str, actor: User, before: dict[str, Any], after: dict[str, Any]) -> None:
+    what = {"model": saved._meta.label, "object": saved.name, "action": action, "actor": actor.username}
+    record("admin.changed", {**what, "before": before, "after": after})
 
 
 class Statements:

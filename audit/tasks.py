@@ -19,3 +19,9 @@ def seal() -> None:
 def export(export_id: str) -> None:
     """Make an export that somebody asked for on the web."""
     web_exports.make(uuid.UUID(export_id))
+
+
+@shared_task(name="audit.drop_old_files")
+def drop_old_files() -> None:
+    """Every hour: files that were kept long enough go."""
+    web_exports.drop_old()

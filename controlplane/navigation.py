@@ -20,10 +20,11 @@ class Link:
     here: bool
 
 
+OWNER = "owner"  # no role: whoever answers for a subject
 # (roles that may go there, name, what it is for, name of the address)
 PLACES = (
     (("approver",), "Approvals", "Statements that wait for your yes or no.", "approvals:inbox"),
-    (("admin", "auditor"), "Audit", "Sessions and statements, exports, and proofs that nothing was changed.", "audit:entries"),
+    (("admin", "auditor", OWNER), "Audit", "Sessions and statements, exports, and proofs that nothing was changed.", "audit:statements"),
     (("admin",), "Administration", "Subjects, connections, grants, masking, rules, workflows and workers.", "admin:index"),
     (("admin", "auditor"), "API", "The REST interface, with a description to try it out.", "docs"),
 )
@@ -35,7 +36,7 @@ def places_for(request: HttpRequest) -> list[Link]:
         return []
     links = []
     for roles, name, about, view in PLACES:
-        if not any(user.has_role(role) for role in roles):
+        if not (any(user.has_role(role) for role in roles) or (OWNER in roles and user.is_active and user.owned_subjects.exists())):
             continue
         try:
             address = reverse(view)

@@ -156,6 +156,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "approvals.expire": {"task": "approvals.expire", "schedule": 5.0},
     "audit.seal": {"task": "audit.seal", "schedule": 5.0},
+    "audit.drop_old_files": {"task": "audit.drop_old_files", "schedule": 3600.0},
 }
 
 # --- REST ---------------------------------------------------------------------------------------------------------------

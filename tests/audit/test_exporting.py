@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from audit import exporting, gaps, sealing, web_exports
+from audit import exporting, gaps, sealing, services, web_exports
 from audit.models import Boot, Entry, Export
 from proxy.ledger import verify
 from proxy.ledger.verify import verify_export
@@ -267,6 +267,51 @@ def test_files_of_old_exports_are_dropped(two, people):
     old = web_exports.ask(actor=people["ari"], selection={})
     web_exports.make(old.pk)
     Export.objects.filter(pk=old.pk).update(created=timezone.now() - timedelta(days=8))
-    web_exports.ask(actor=people["ari"], selection={})
+    kept = web_exports.ask(actor=people["ari"], selection={})
+    web_exports.make(kept.pk)
+    assert web_exports.drop_old() == 1
     assert not old.parts.exists()
+    assert kept.parts.exists()
+    old.refresh_from_db()
+    assert (old.state, bool(old.sha256)) == (Export.State.EXPIRED, True)
+    assert web_exports.drop_old() == 0
+
+
+def test_an_export_whose_maker_died_is_made_when_the_queue_delivers_it_again(two, people):
+    export = web_exports.ask(actor=people["ari"], selection={})
+    Export.objects.filter(pk=export.pk).update(state=Export.State.RUNNING, progress="begun")
+    web_exports.make(export.pk)
+    export.refresh_from_db()
+    assert (export.state, export.progress) == (Export.State.READY, "")
+
+
+def test_progress_can_be_seen(two, people, monkeypatch):
+    seen = []
+    update = web_exports.exporting.export
+
+    def watched(file, **options):
+        seen.append(Export.objects.get().state)
+        return update(file, **options)
+
+    monkeypatch.setattr(web_exports.exporting, "export", watched)
+    export = web_exports.ask(actor=people["ari"], selection={})
+    assert export.state == Export.State.QUEUED
+    web_exports.make(export.pk)
+    assert seen == [Export.State.RUNNING]
+
+
+def test_the_proof_of_a_statement_holds_its_entries_and_its_approval(process, people, tmp_path):
+    process.ship(process.session("SELECT 1"))
+    process.ship(process.session("DELETE FROM t", decision="approve", approval="r-1"))
+    for kind in ("requested", "approved", "consumed"):
+        told = {"request": "r-1", "by": "dana", "subject": "b", "connection": "crm", "binding": "ab", "comment": "c"}
+        services.record(f"approval.{kind}", told)
+    held = Entry.objects.get(decision="approve")
+    export = web_exports.ask(actor=people["ari"], selection={"statement": held.statement})
+    web_exports.make(export.pk)
+    export.refresh_from_db()
+    assert (export.state, export.entries) == (Export.State.READY, 5)
+    file = tmp_path / "proof.zip"
+    file.write_bytes(b"".join(web_exports.content(export)))
+    assert verify.verify_export(file, verify.read_key(sealing.verifier_key())).ok
     assert verify.EXPORT_FORMAT

@@ -10,11 +10,11 @@ from django.core.management import call_command
 from django.db import connection
 
 from audit import projection, services
-from audit.models import Activity, ApprovalEvent, Boot, Entry, Name, Session, Statement
+from audit.models import Activity, ApprovalEvent, Boot, Entry, Name, Refusals, Session, Statement
 from tests.audit.conftest import Process
 
 pytestmark = pytest.mark.django_db
-TABLES = (Statement, Session, Activity, ApprovalEvent)
+TABLES = (Statement, Session, Activity, Refusals, ApprovalEvent)
 
 
 def state() -> dict[str, list[dict[str, Any]]]:
@@ -49,7 +49,8 @@ def test_a_session_counts_its_statements(process):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_batches_cut_anywhere_give_the_same(process, size):
-    items = process.session("SELECT 1", "SELECT 2", decision="deny", outcome="refused") + process.session("DELETE FROM t", subject="b")
+    denied = process.session("SELECT 1", "SELECT 2", decision="deny", outcome="refused", rules=["r"])
+    items = denied + process.session("DELETE FROM t", subject="b")
     for start in range(0, len(items), size):
         process.ship(items[start : start + size])
         process.ship(items[start : start + size])  # a worker that did not hear the answer sends it again
@@ -71,6 +72,7 @@ def test_what_was_lost_or_spoilt_is_made_again(process):
     Statement.objects.update(subject="x")
     Session.objects.all().delete()
     Activity.objects.update(statements=9)
+    Refusals.objects.create(boot_id=process.boot, hour=Statement.objects.all()[0].time, rule="x", statements=1)
     ApprovalEvent.objects.all().delete()
     assert state() != before
     call_command("audit", "reindex")
@@ -87,6 +89,12 @@ def test_nobody_finishes_the_statement_of_another_boot(process):
     assert Statement.objects.get().outcome == ""
     process.ship(items[2:])
     assert (Statement.objects.get().outcome, Statement.objects.get().rows) == ("ok", 3)
+
+
+def test_many_long_names_are_no_reason_to_refuse_a_batch(process):
+    names = [f"{number}{'é' * 600}" for number in range(300)]
+    process.ship(process.session("SELECT 1", decision="deny", rules=names, relations=names, columns=names, masked=names, actions=names))
+    assert Statement.objects.get().rules[0] == names[0][:400]
 
 
 def test_a_second_end_changes_nothing(process):

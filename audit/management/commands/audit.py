@@ -26,7 +26,7 @@ class Command(BaseCommand):
         export.add_argument("-o", "--output", required=True, metavar="FILE", help="the archive to write")
         export.add_argument("--since", help="entries made at or after this time: ISO 8601, or 7d for the last seven days")
         export.add_argument("--until", help="entries made before this time")
-        for name in ("subject", "connection", "session"):
+        for name in ("subject", "connection", "session", "statement"):
             export.add_argument(f"--{name}", default="", help=f"only what belongs to this {name}")
         verify = verbs.add_parser("verify", help="check an export; exit code 1 if anything in it does not hold")
         verify.add_argument("file", metavar="FILE")
