@@ -41,5 +41,8 @@ PAGES = (
     Page("/approvals/"),
     # audit
     Page("/audit/"),
+    Page("/audit/sessions/"),
+    Page("/audit/entries/"),
+    Page("/audit/reports/"),
     Page("/audit/exports/"),
 )
