@@ -33,6 +33,10 @@ ELSEWHERE = {
     "controlplane/openapi.py": "tests/controlplane/test_api_urls.py",
     "controlplane/oidc/backend.py": "tests/controlplane/oidc/test_views.py",
     "controlplane/oidc/problems.py": "tests/controlplane/oidc/test_views.py",
+    "controlplane/history.py": "tests/controlplane/test_admin.py",
+    "policies/forms.py": "tests/policies/test_trials.py",
+    "policies/tasks.py": "tests/policies/test_what_if.py",
+    "policies/rule_forms.py": "tests/policies/test_admin.py",
     # what a service does it with
     "approvals/approvers.py": "tests/approvals/test_services.py",
     "approvals/envelope.py": "tests/approvals/test_tasks.py",

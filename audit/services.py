@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from proxy.ledger import entry as ledger
 
 CONTROL = "control"
 __all__ = [
-    "BatchRefused", "Bucket", "Statements", "activity", "forget_report", "ingest", "record", "save_report", "statements",
+    "BatchRefused", "Bucket", "Statements", "activity", "entry_numbers", "forget_report", "ingest", "record", "save_report", "statements",
     "top_refusing_rules", "top_subjects",
 ]  # fmt: skip
 
@@ -171,3 +171,10 @@ def statements(*, since: datetime | None = None, until: datetime | None = None, 
     found = Entry.objects.statements().between(since, until)
     wanted = {"subject": subject, "connection": connection}
     return Statements(found.filter(**{name: value for name, value in wanted.items() if value}))
+
+
+def entry_numbers(places: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The numbers by which pages name entries, by boot and number in its chain."""
+    wanted = Entry.objects.filter(boot__in={boot for boot, _ in places}, seq__in={seq for _, seq in places})
+    found = {(str(boot), seq): pk for boot, seq, pk in wanted.values_list("boot", "seq", "pk")}
+    return {place: found[place] for place in places if place in found}

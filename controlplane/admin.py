@@ -18,6 +18,8 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.http import urlencode
 
 from controlplane import services, workers
 from controlplane.admin_base import (
@@ -153,21 +155,47 @@ class KeyForm(forms.Form):
         initial=90,
         widget=Select,
     )
+    others = forms.TypedChoiceField(
+        label="The keys that it has",
+        coerce=int,
+        choices=[(-1, "stay as they are"), (24, "end in 24 hours: time to change over"), (0, "are revoked now")],
+        initial=-1,
+        required=False,
+        empty_value=-1,
+        widget=Select,
+    )
 
 
 @admin.register(Subject)
 class SubjectAdmin(ServiceModelAdmin):
     fieldsets = (
-        (None, {"fields": ("name", "kind", "owner", "enabled", "groups")}),
+        (None, {"fields": ("name", "kind", "owner", "enabled", "groups", "what_it_may")}),
         ("Sign-in by API key", {"fields": ("api_keys",)}),
         ("Sign-in by OIDC token", {"fields": ("oidc_issuer", "oidc_subject")}),
         ("Sign-in by certificate", {"fields": ("certificate_uri", "certificate_common_name")}),
     )
-    readonly_fields = ("api_keys",)
+    readonly_fields = ("api_keys", "what_it_may")
     list_display = ("name", "kind", "owner", "enabled", "group_names", "usable_keys")
     list_filter = ("kind", "enabled", "groups", "oidc_issuer")
     search_fields = ("name", "oidc_subject", "owner__username")
     autocomplete_fields = ("owner", "groups", "oidc_issuer")
+    actions = ("switch_on", "switch_off")
+
+    @admin.action(description="Switch on")
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[Subject]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description="Switch off: their sessions are refused at once")
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Subject]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[Subject], *, enabled: bool) -> None:
+        with transaction.atomic():
+            for subject in queryset:
+                subject.enabled = enabled
+                services.save(subject, actor=request.user, publish=False)
+            services.publish_bundle(actor=request.user)
+        messages.success(request, f"Switched {len(queryset)} {'on' if enabled else 'off'}. Workers hear of it at once.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
         found: QuerySet[Subject] = super().get_queryset(request).select_related("owner").prefetch_related("groups", "keys")
@@ -180,6 +208,14 @@ class SubjectAdmin(ServiceModelAdmin):
     @admin.display(description="keys")
     def usable_keys(self, subject: Subject) -> int:
         return sum(key.state == "active" for key in subject.keys.all())
+
+    @admin.display(description="effective policy")
+    def what_it_may(self, subject: Subject) -> str:
+        if subject.pk is None:
+            return "Save the subject first."
+        page, names = reverse("admin:effective"), Connection.objects.values_list("name", flat=True)[:50]
+        there = [(name, page, urlencode({"subject": subject.name, "connection": name})) for name in names]
+        return format_html_join(", ", '<a class="tidegate-link" href="{1}?{2}">{0}</a>', there) or "There is no connection yet."
 
     @admin.display(description="API keys")
     def api_keys(self, subject: Subject) -> str:
@@ -205,7 +241,10 @@ class SubjectAdmin(ServiceModelAdmin):
         if request.method == "POST" and form.is_valid():
             days = form.cleaned_data["days"]
             expires = timezone.now() + timedelta(days=days) if days else None
-            key, text = services.create_key(subject, actor=request.user, expires_at=expires)
+            with transaction.atomic():
+                key, text = services.create_key(subject, actor=request.user, expires_at=expires)
+                if form.cleaned_data["others"] >= 0:
+                    services.end_other_keys(key, hours=form.cleaned_data["others"], actor=request.user)
             ends = f"{key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "it is revoked"
             hints = [f"Agents connect with user={subject} and this key as password.", f"Its id is {key.key_id}; it is good until {ends}."]
             return show_secret(request, self, title=f"New API key of {subject}", secret=text, hints=hints, back=back)
@@ -248,7 +287,7 @@ class ConnectionForm(ServiceForm):
 class ConnectionAdmin(ServiceModelAdmin):
     form = ConnectionForm
     fieldsets = (
-        (None, {"fields": ("name", "host", "port", "dbname", "databases")}),
+        (None, {"fields": ("name", "host", "port", "dbname", "databases", "structure")}),
         ("Sign-in at the target", {"fields": ("user", "password", "tls_mode", "tls_ca", "tls_client_cert", "tls_client_key")}),
         (
             "Where no rule speaks",
@@ -278,6 +317,14 @@ class ConnectionAdmin(ServiceModelAdmin):
     list_display = ("name", "host", "port", "dbname", "tls_mode", "default", "unanalyzable")
     list_filter = ("default", "tls_mode", "unanalyzable")
     search_fields = ("name", "host", "dbname")
+    readonly_fields = ("structure",)
+
+    @admin.display(description="read by workers")
+    def structure(self, connection: Connection) -> str:
+        """A worker that could read what the databases contain has reached them with what is set here."""
+        told = connection.catalogs.all() if connection.pk else []
+        lines = [(item.database, f"{item.confirmed_at:%Y-%m-%d %H:%M}", item.worker) for item in told]
+        return format_html_join(", ", "{} at {} UTC by {}", lines) or "Not yet: a worker reaches it when the first session opens."
 
     def after_links(self, obj: Connection, form: Any, request: HttpRequest) -> None:
         services.ensure_credential(obj)
@@ -296,6 +343,9 @@ class GrantAdmin(ServiceModelAdmin):
     list_filter = ("connections", "groups")
     search_fields = ("subjects__name", "groups__name", "connections__name")
     autocomplete_fields = ("groups", "subjects", "connections")
+
+    def recorded_as(self, grant: Grant) -> str:
+        return f"grant {grant.pk}: "
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
         found: QuerySet[Grant] = super().get_queryset(request).prefetch_related("groups", "subjects", "connections")

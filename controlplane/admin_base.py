@@ -7,18 +7,23 @@ from typing import Any
 from django import forms
 from django.apps import apps
 from django.contrib import messages
+from django.contrib.admin.utils import unquote
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import DateTimeField, JSONField
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from controlplane import services
+from controlplane.history import changes_of
 
 BaseAdminSite: Any
 PlainModelAdmin: Any
 Checkboxes: Any
+ManySelect: Any
 PasswordInput: Any
 Select: Any
 Textarea: Any
@@ -33,6 +38,7 @@ if apps.is_installed("unfold"):
     from unfold.sites import UnfoldAdminSite as BaseAdminSite
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+    from unfold.widgets import UnfoldAdminSelectMultipleWidget as ManySelect
     from unfold.widgets import UnfoldAdminSelectWidget as Select
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
@@ -43,11 +49,13 @@ else:
     from django.contrib.auth.forms import AdminUserCreationForm as UserCreationForm
     from django.forms import CheckboxSelectMultiple as Checkboxes
     from django.forms import PasswordInput, Select, Textarea, TextInput
+    from django.forms import SelectMultiple as ManySelect
 
 __all__ = [
     "AdminPasswordChangeForm",
     "BaseAdminSite",
     "Checkboxes",
+    "ManySelect",
     "PasswordInput",
     "PlainModelAdmin",
     "ReadOnlyAdmin",
@@ -56,6 +64,7 @@ __all__ = [
     "ServiceForm",
     "ServiceModelAdmin",
     "TextInput",
+    "Textarea",
     "UserChangeForm",
     "UserCreationForm",
     "show_secret",
@@ -79,11 +88,31 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class ServiceModelAdmin(PlainModelAdmin):  # type: ignore[misc]
+class AuditedAdmin(PlainModelAdmin):  # type: ignore[misc]
+    """The history of an object is what the audit has of it, whoever changed it and by which way."""
+
+    list_per_page = 50
+
+    def recorded_as(self, obj: Any) -> str:
+        """How the audit's names of the object begin, where they change with it; empty: they are its own."""
+        return ""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        page = Paginator(changes_of(obj, self.recorded_as(obj)), 25).get_page(request.GET.get("page"))
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": f"History of {obj}", "object": obj}
+        return TemplateResponse(request, "admin/tidegate_history.html", {**context, "page": page, "back": back})
+
+
+class ServiceModelAdmin(AuditedAdmin):
     """Every change of the admin site is audited and published like one of the REST interface or the policy file."""
 
     form = ServiceForm
-    list_per_page = 50
     warn_unsaved_form = True
     compressed_fields = False
 
@@ -137,10 +166,8 @@ class ServiceModelAdmin(PlainModelAdmin):  # type: ignore[misc]
             return HttpResponseRedirect(request.get_full_path())
 
 
-class ReadOnlyAdmin(PlainModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(AuditedAdmin):
     """Pages to look at."""
-
-    list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -30,6 +30,7 @@ urlpatterns = [
     path("worker/enrol", worker_api.EnrolView.as_view(), name="worker-enrol"),
     path("worker/bundle", worker_api.BundleView.as_view(), name="worker-bundle"),
     path("worker/heartbeat", worker_api.HeartbeatView.as_view(), name="worker-heartbeat"),
+    path("worker/catalog", worker_api.CatalogView.as_view(), name="worker-catalog"),
     path("policy-schema", policy_schema, name="policy-schema"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -25,6 +25,7 @@ __all__ = [
     "AccessToken",
     "ApiKey",
     "BundleVersion",
+    "CatalogSnapshot",
     "Connection",
     "Credential",
     "EnrolmentToken",
@@ -444,6 +445,25 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connection}, version {self.version}"
+
+
+class CatalogSnapshot(models.Model):
+    """What a database of a connection contains: names, types and code, as a worker read them last (catalogs.py)."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="catalogs")
+    database = models.CharField(max_length=63)
+    digest = models.CharField(max_length=64)
+    content = models.BinaryField(editable=False)
+    worker = models.CharField(max_length=63, help_text="Which worker host told it last.")
+    read_at = models.DateTimeField(help_text="Since when it is like this.")
+    confirmed_at = models.DateTimeField(help_text="When a worker last found it like this.")
+
+    class Meta:
+        ordering = ("connection__name", "database")
+        constraints = [models.UniqueConstraint(fields=["connection", "database"], name="one_catalog_per_database")]
+
+    def __str__(self) -> str:
+        return f"{self.connection}/{self.database}"
 
 
 def known_action(value: str) -> None:

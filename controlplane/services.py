@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -33,6 +33,7 @@ from proxy.policy.signature import sign_bundle
 Actor = User | str
 M = TypeVar("M", bound=Model)
 
+_TARGET = ("host", "port", "dbname", "user")
 _PUBLISH_LOCK = 0x7469646501  # any constant; the same in every process
 
 
@@ -83,6 +84,8 @@ def record_change(instance: Model, *, before: dict[str, Any] | None, actor: Acto
     renamed_from = before.get("name") if before else None
     if renamed_from and renamed_from != after.get("name"):
         _check_not_named(instance, renamed_from)
+    if isinstance(instance, Connection) and before and any(before.get(name) != after.get(name) for name in _TARGET):
+        instance.catalogs.all().delete()  # it told what another server contains
     _record("create" if before is None else "change", instance, str(instance), actor, before, after)
     if publish:
         publish_bundle(actor=actor)
@@ -278,6 +281,20 @@ def revoke_key(key: ApiKey, *, actor: Actor) -> None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
         record_change(key, before=before, actor=actor)
+
+
+def end_other_keys(key: ApiKey, *, hours: int, actor: Actor) -> None:
+    """The subject's other keys end after so many hours, or with 0 at once; one that ends before that stays as it is."""
+    end = timezone.now() + timedelta(hours=hours)
+    with transaction.atomic():
+        for other in key.subject.keys.usable(timezone.now()).exclude(pk=key.pk):
+            if hours == 0:
+                revoke_key(other, actor=actor)
+            elif other.expires_at is None or other.expires_at > end:
+                before = stored_snapshot(other)
+                other.expires_at = end
+                other.save(update_fields=["expires_at"])
+                record_change(other, before=before, actor=actor)
 
 
 # --- the bundle ---------------------------------------------------------------------------------------------------------

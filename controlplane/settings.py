@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "controlplane.apps.AdminConfig",
     "controlplane",  # before Django's auth: its changepassword makes an audit entry
     "django.contrib.auth",
+    "django.contrib.humanize",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -230,4 +231,5 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/tidegate/mark.svg"}],
     "STYLES": ["/static/tidegate/admin.css"],
     "SCRIPTS": ["/static/tidegate/admin.js"],
+    "SIDEBAR": {"navigation": "controlplane.navigation.sidebar"},
 }

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 from typing import Any
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers, status
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from controlplane import crypto, services, workers
+from controlplane import catalogs, crypto, services, workers
 from controlplane.authentication import WorkerAuthentication
 from controlplane.models import BundleVersion, Worker
 from controlplane.permissions import IsWorker
 
+LARGEST_CATALOG = 24 << 20  # bytes of a request that tells one
 _POLL = 0.2  # seconds between two looks for a newer bundle: one indexed row each
 
 
@@ -37,6 +40,19 @@ class HeartbeatSerializer(serializers.Serializer[Any]):
     bundle_digest = serializers.CharField(max_length=64, allow_blank=True)
     sessions = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
     spool_entries = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
+
+
+class CatalogSerializer(serializers.Serializer[Any]):
+    connection = serializers.CharField(max_length=63)
+    database = serializers.CharField(max_length=63)
+    digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    content = serializers.CharField(required=False, help_text="Base64 of the rows as zlib-compressed JSON; only where it was asked for.")
+
+    def validate_content(self, value: str) -> bytes:
+        try:
+            return base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise serializers.ValidationError("This is not base64.") from None
 
 
 class EnrolmentRate(SimpleRateThrottle):
@@ -108,6 +124,24 @@ class HeartbeatView(WorkerView):
         given.is_valid(raise_exception=True)
         workers.note_heartbeat(request.user, workers.Heartbeat(**given.validated_data))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = f"A catalog is told in {LARGEST_CATALOG >> 20} MB at most."
+
+
+class CatalogView(WorkerView):
+    @extend_schema(
+        request=CatalogSerializer, responses={200: inline_serializer("CatalogAnswer", {"wanted": serializers.BooleanField()}), 413: dict}
+    )
+    def post(self, request: Request) -> Response:
+        """What a database contains, by its digest first; with the content where the answer says that it is wanted."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_CATALOG:
+            raise TooLarge
+        given = CatalogSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        return Response({"wanted": catalogs.note(request.user, **{"content": None, **given.validated_data})})
 
 
 def _wait(request: Request) -> float:

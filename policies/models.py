@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 from controlplane import validators
 from controlplane.models import OUTCOMES, Connection, Subject
@@ -84,3 +87,34 @@ class Retention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entries_days} days"
+
+
+class WhatIf(models.Model):
+    """A draft of the policy, compared with the policy in force on recorded statements; kept for a week (what_if.py)."""
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED", "waiting"
+        RUNNING = "RUNNING", "running"
+        READY = "READY", "ready"
+        FAILED = "FAILED", "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created = models.DateTimeField(default=timezone.now)
+    draft = models.BinaryField(help_text="Encrypted, since it may hold secrets; emptied when it has been looked at.")
+    prune = models.BooleanField(default=False)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    subject = models.CharField(max_length=63, blank=True)
+    connection = models.CharField(max_length=63, blank=True)
+    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(default=0)
+    result = models.JSONField(default=dict)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("-created",)
+
+    def __str__(self) -> str:
+        return f"{self.created:%Y-%m-%d %H:%M} {self.state}"

@@ -87,6 +87,7 @@ class Difference:
 class Group:
     first: Difference
     example: str  # the first statement of it, normalised: without values
+    entry: tuple[str, int]  # where its record is: boot and number
     count: int = 0
 
 
@@ -120,7 +121,8 @@ class Simulation:
         if found is not None:
             self.changes[found.change] += 1
             key = (found.subject, found.connection, found.change, found.before.basis, found.after.basis, tuple(found.masks))
-            self._groups.setdefault(key, Group(found, example)).count += 1
+            place = (str(entry.get("boot", "")), int(entry.get("seq", 0)))
+            self._groups.setdefault(key, Group(found, example, place)).count += 1
 
     def _case(self, entry: Mapping[str, Any]) -> Case:
         fields = entry["fields"]
@@ -163,7 +165,7 @@ class Simulation:
             kind=_KINDS[type(decision)],
             rules=decision.rules,
             workflow=decision.workflow if isinstance(decision, RequireApproval) else "",
-            masks=() if isinstance(decision, Deny) else tuple(sorted((name, _described(mask)) for name, mask in masks.items())),
+            masks=() if isinstance(decision, Deny) else tuple(sorted((name, described(mask)) for name, mask in masks.items())),
             reason=decision.reason,
         )
 
@@ -179,5 +181,6 @@ def _plan(bundle: Bundle, case: Case, masks: Collection[str]) -> MaskPlan:
     return MaskPlan("result" if masks else "none", masked=tuple(sorted(masks)))
 
 
-def _described(mask: Mask) -> str:
+def described(mask: Mask) -> str:
+    """The method with its arguments, in one line."""
     return " ".join(map(str, (mask.method, *mask.arguments, *(("with lookups",) if mask.lookups else ()))))

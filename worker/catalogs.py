@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import psycopg
@@ -31,10 +31,12 @@ Place = tuple[str, str]  # connection name, the target's database
 
 
 class Catalogs:
-    """Keeps ``known`` (the environment's mapping) and the analysis pool's rows up to date."""
+    """Keeps ``known`` (the environment's mapping) and the analysis pool's rows up to date; ``tell`` hears of every reading."""
 
-    def __init__(self, known: MutableMapping[Place, Catalog], pool: AnalysisPool) -> None:
-        self._known, self._pool = known, pool
+    def __init__(
+        self, known: MutableMapping[Place, Catalog], pool: AnalysisPool, tell: Callable[[Place, str, Rows], object] = lambda *_: None
+    ) -> None:
+        self._known, self._pool, self._tell = known, pool, tell
         self._bundle: Bundle | None = None
         self._rows: dict[str, Rows] = {}
         self._reading: dict[Place, asyncio.Task[None]] = {}
@@ -83,6 +85,7 @@ class Catalogs:
                 self._rows[catalog.digest] = rows
                 self._known[place] = catalog
                 self._hand_over()
+                self._tell(place, catalog.digest, rows)
         except (psycopg.Error, OSError, TimeoutError, ValueError) as error:
             logger().warning("catalog.not_read", connection=place[0], database=place[1], reason=_reason(error))
         finally:

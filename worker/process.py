@@ -28,6 +28,7 @@ from worker.approvals import Approvals, Broker
 from worker.background import Background
 from worker.bundles import Bundles
 from worker.cancels import Cancels, Key
+from worker.catalog_reports import CatalogReports
 from worker.catalogs import Catalogs
 from worker.channel import Cancel, Cancelled, Channel, Message, Others, Status
 from worker.connection import Conversation, Services
@@ -71,7 +72,7 @@ class Process:
         )
         self._bundles = Bundles(self._control, me, given.worker_dir, self._metrics, self._bundle_changed)
         self._pool = AnalysisPool(self._environment.analyses.put, self._metrics)
-        self._catalogs = Catalogs(self._environment.catalogs, self._pool)
+        self._catalogs = Catalogs(self._environment.catalogs, self._pool, CatalogReports(self._control, self._background).tell)
         self._tokens = TokenChecker()
         self._approvals = Approvals(
             self._control, Broker(given.broker_url), me, given.broker_url, self.boot, self._background, self._metrics

@@ -45,10 +45,12 @@ def apply_files(paths: Sequence[Path], *, actor: services.Actor, dry_run: bool =
     return apply_sources([read_file(path) for path in paths], actor=actor, dry_run=dry_run, prune=prune)
 
 
-def apply_sources(sources: Sequence[Source], *, actor: services.Actor, dry_run: bool = False, prune: bool = False) -> Outcome:
-    """As :func:`apply_files`, for files that were read already."""
+def apply_sources(
+    sources: Sequence[Source], *, actor: services.Actor, dry_run: bool = False, prune: bool = False, reader: Reader | None = None
+) -> Outcome:
+    """As :func:`apply_files`, for files that were read already. ``reader`` reads what they name."""
     _raise([problem for source in sources for problem in schema.problems_in(source)])
-    reader = Reader()
+    reader = reader or Reader()
     with transaction.atomic():
         names = checks.names_after(sources, prune)
         _raise(checks.problems_in(sources, names))

@@ -26,7 +26,7 @@ from proxy.policy.payload import ApproveBy, Setting
 from proxy.policy.rules import Rule, Situation, applies, may_concern
 from proxy.sql.facts import Analysis, Facts
 
-__all__ = ["MaskSet", "Question", "admits", "decide", "masks_for", "stable_until"]
+__all__ = ["MaskSet", "Question", "admits", "decide", "masks_for", "situation_of", "stable_until"]
 
 _KEPT = frozenset({"prepare", "cursor"})  # statements that the server keeps, to be run later
 PLANS = frozenset({"none", "result", "scan"})  # the mask plans that can be carried out; any other word means no
@@ -76,7 +76,7 @@ def decide(question: Question) -> Decision:
     if question.bundle.subject(question.subject) is None:
         return Deny(f'subject "{question.subject}" is no longer in the policy')
     analysis = question.analysis
-    case = _Case(question, connection, _situation(question))
+    case = _Case(question, connection, situation_of(question))
     if analysis.syntax is not None and (connection.unanalyzable != "allow" or _masks_apply(case)):
         return Deny("syntax error", sqlstate="42601")
     statements = analysis.statements
@@ -119,7 +119,8 @@ class _Case:
     situation: Situation
 
 
-def _situation(question: Question) -> Situation:
+def situation_of(question: Question) -> Situation:
+    """What the conditions of rules are asked about, besides a statement's facts."""
     analysis = question.analysis
     return Situation(
         subject=question.subject,

@@ -53,6 +53,14 @@ def parse_pattern(source: str, *, parts: int, default_schema: str | None = None)
     return NamePattern(source, tuple(wildcard(part) for part in found), found[0] == "*")
 
 
+def split_name(source: str, parts: int) -> tuple[str, ...]:
+    """The parts of one name, as PostgreSQL reads it. Raises ValueError where they are not so many."""
+    found = tuple(_split(source))
+    if len(found) != parts:
+        raise ValueError(f"{source!r} has {len(found)} part{'s' * (len(found) != 1)} in place of {parts}")
+    return found
+
+
 def wildcard(text: str) -> re.Pattern[str]:
     """Compile ``*`` (any characters) and ``?`` (one character); everything else stands for itself."""
     collapsed = re.sub(r"\*+", "*", text)

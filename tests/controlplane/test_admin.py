@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import Entry
 from controlplane import services, workers
@@ -196,3 +198,53 @@ def test_workers_list_says_what_runs(admin: Client, worker: EnrolledWorker) -> N
     worker.call("post", "heartbeat", beat)
     workers.create_token(name="other", actor=ACTOR)
     assert ">17<" in admin.get(page("controlplane_worker_changelist")).content.decode().replace(" ", "").replace("\n", "")
+
+
+def test_subjects_are_switched_together(admin: Client, bot: Subject) -> None:
+    serial = BundleVersion.objects.first().serial
+    listing = page("controlplane_subject_changelist")
+    admin.post(listing, {"action": "switch_off", "_selected_action": [bot.pk]})
+    assert not Subject.objects.get().enabled
+    assert changed()["actor"] == "root"
+    assert BundleVersion.objects.first().serial == serial + 1
+    admin.post(listing, {"action": "switch_on", "_selected_action": [bot.pk]})
+    assert Subject.objects.get().enabled
+
+
+def test_a_new_key_takes_the_place_of_the_others(admin: Client, bot: Subject) -> None:
+    first, second = services.create_key(bot, actor=ACTOR)[0], services.create_key(bot, actor=ACTOR)[0]
+    asked = page("controlplane_subject_create_key", bot.pk)
+    admin.post(asked, {"days": 90, "others": 24})
+    ends = [key.expires_at - timezone.now() for key in ApiKey.objects.filter(pk__in=[first.pk, second.pk])]
+    assert all(timedelta(hours=23) < end <= timedelta(hours=24) for end in ends)
+    text = admin.post(asked, {"days": 90, "others": 0}).context["secret"]
+    assert [key.state for key in bot.keys.all()].count("active") == 1
+    assert services.key_in_use(bot, text)
+
+
+def test_the_history_of_an_object_goes_through_its_names(admin: Client, bot: Subject, crm: Connection) -> None:
+    bot.name = "renamed"
+    services.save(bot, actor="dana")
+    bot.kind = "service"
+    services.save(bot, actor="otto")
+    answer = admin.get(page("controlplane_subject_history", bot.pk))
+    said = [(change.action, change.actor, change.values) for change in answer.context["page"].object_list]
+    assert said[0] == ("change", "otto", (("kind", "agent", "service"),))
+    assert said[1] == ("change", "dana", (("name", "report-bot", "renamed"),))
+    assert said[2][:2] == ("create", ACTOR)
+    assert len(said) == 3
+    assert reverse("audit:entry", args=[Entry.objects.filter(kind="admin.changed").latest("id").pk]) in answer.content.decode()
+    assert "scram" not in answer.content.decode()
+
+
+def test_the_history_of_a_grant_and_of_a_key(admin: Client, grant: Grant, bot: Subject, auditor: Client) -> None:
+    grant.actions = ["select", "insert"]
+    services.save(grant, actor="dana")
+    seen = admin.get(page("controlplane_grant_history", grant.pk)).context["page"].object_list
+    assert [(change.action, change.actor) for change in seen] == [("change", "dana"), ("create", ACTOR)]
+    key, _ = services.create_key(bot, actor=ACTOR)
+    services.revoke_key(key, actor="dana")
+    seen = admin.get(page("controlplane_apikey_history", key.pk)).context["page"].object_list
+    assert [change.action for change in seen] == ["change", "create"]
+    assert admin.get(page("controlplane_grant_history", 999)).status_code == 404
+    assert auditor.get(page("controlplane_grant_history", grant.pk)).status_code == 302

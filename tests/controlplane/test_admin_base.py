@@ -33,6 +33,8 @@ try:
         assert listing.status_code == 200, base
         if model_admin.has_add_permission(listing.wsgi_request):
             assert client.get(reverse(base + "_add")).status_code == 200, base
+    for address in ["index", *(tool.name for tool in admin.site.tools if tool.listed)]:
+        assert client.get(reverse(f"admin:{address}")).status_code == 200, address
     print(len(admin.site._registry), "pages")
 finally:
     user.delete()

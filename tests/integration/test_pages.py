@@ -3,16 +3,19 @@
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from deploy.demo.approver import link_in
 from deploy.demo.identity_provider import IdentityProvider
 from tests.conftest import Target, unavailable
-from tests.integration import world
-from tests.integration.harness import Agent, Stack
+from tests.integration import pages, world
+from tests.integration.harness import Agent, Stack, eventually
+from tests.integration.pages import PAGES
 from tests.integration.test_approvals import held
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -50,6 +53,22 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, stack: Stack) -> list[Any]:
+    """Of a session in which an admin is signed in."""
+    with browser.new_context(base_url=stack.ready["control_url"]) as context:
+        sign_in(context.new_page(), stack)
+        found: list[Any] = context.cookies()
+        return found
+
+
+@pytest.fixture
+def signed_in(open_page: Callable[..., Page], cookies: list[Any]) -> Page:
+    page = open_page()
+    page.context.add_cookies(cookies)
+    return page
 
 
 def _is_ours(url: str, stack: Stack) -> bool:
@@ -141,28 +160,45 @@ def test_an_approver_signs_in_at_the_provider_and_approves_with_a_passkey(
     stack.sql("DELETE FROM controlplane_passkey RETURNING id")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Callable[..., Page], size: dict[str, int]) -> None:
-    page = open_page(size)
+def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Callable[..., Page]) -> None:
+    page = open_page()
     sign_in(page, stack)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Welcome")
-    seen = {"/login"}
-    waiting = [
-        "/", "/account", "/admin/", "/audit/", "/audit/sessions/", "/audit/entries/", "/audit/reports/", "/audit/reports/refusals/", "/approvals/",
-        "/audit/exports/", "/api/v1/docs",
-    ]  # fmt: skip
-    while waiting:
-        address = waiting.pop()
-        if address in seen:
-            continue
-        seen.add(address)
-        answer = page.goto(address)
-        assert answer is not None
-        assert answer.status == 200, address
-        assert fits(page), address
-        if address.startswith("/admin/") and address.count("/") == 2:
-            waiting += page.eval_on_selector_all("#content a[href^='/admin/']", "links => links.map(link => link.getAttribute('href'))")
-    assert len(seen) > 15
+    page.goto("/admin/")
+    lists = page.eval_on_selector_all("#content a[href^='/admin/']", "links => links.map(link => link.getAttribute('href'))")
+    assert len(lists) > 15
+    for address in sorted({*lists, "/api/v1/docs"} - {one.address for one in PAGES}):
+        looked_at(page, address)
+
+
+@pytest.mark.parametrize("one", PAGES, ids=str)
+def test_a_page_is_readable_on_telephone_and_desk_and_has_no_serious_fault(stack: Stack, signed_in: Page, one: pages.Page) -> None:
+    if not one.signed_in:
+        signed_in.context.clear_cookies()
+    looked_at(signed_in, one.address)
+    for link in one.follow:
+        looked_at(signed_in, str(signed_in.locator(link).first.get_attribute("href")))
+    for size in (DESK, PHONE):
+        signed_in.set_viewport_size(size)  # type: ignore[arg-type]
+        assert serious_faults(signed_in) == []
+
+
+def looked_at(page: Page, address: str) -> None:
+    """It opens, and fits both sizes."""
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    answer = page.goto(address)
+    assert answer is not None
+    assert answer.status == 200, address
+    assert fits(page), address
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert fits(page), address
+
+
+def serious_faults(page: Page) -> list[str]:
+    """What axe-core finds of WCAG 2 A and AA, serious or worse."""
+    options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:300]}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 def newest_file(page: Page) -> Locator:
@@ -213,3 +249,49 @@ def test_an_auditor_downloads_an_export(stack: Stack, open_page: Callable[..., P
         newest_file(page).click(timeout=20_000)
     download.value.save_as(tmp_path / "export.zip")
     assert "entries.jsonl" in zipfile.ZipFile(tmp_path / "export.zip").namelist()
+
+
+def test_an_admin_tests_a_rule_and_it_bites_at_the_next_statement_of_a_connected_agent(
+    stack: Stack, open_page: Callable[..., Page]
+) -> None:
+    reader = Agent(stack, "reader", world.KEYS["reader"], "crm18")
+    asked = "SELECT note FROM crm.journal"
+    with reader.connect() as agent:
+        agent.execute(asked)
+        page = open_page()
+        sign_in(page, stack)
+        page.goto("/admin/policies/statementrule/add/")
+        page.get_by_label("Name").fill("journals are private")
+        page.get_by_label("Then").select_option("deny")
+        page.get_by_label("Message").fill("Ask the journal's owner.")
+        page.get_by_label("Relations").fill("crm.journal")
+        page.get_by_label("Connections").select_option(reader.dbname)
+
+        page.get_by_label("Statement:").fill(asked)
+        page.get_by_label("Subject:").select_option("reader")
+        page.get_by_label("Connection:").select_option(reader.dbname)
+        page.get_by_role("button", name="Test this rule").click()
+        expect(page.get_by_role("heading", name="As it is now")).to_be_visible()
+        result = page.locator("#trial-result")
+        expect(result).to_contain_text('rule "journals are private" denies select on crm.journal: Ask the journal\'s owner.')
+        expect(result).to_contain_text(f"with the structure of {reader.dbname}/crm")
+        agent.execute(asked)  # nothing is saved yet
+
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("was added successfully")).to_be_visible()
+        refused = eventually(lambda: _refusal(agent, asked), "the rule bites")
+        assert refused.sqlstate == "42501"
+        assert "journals are private" in str(refused.message_primary)
+
+        page.get_by_role("link", name="journals are private").first.click()
+        page.get_by_role("link", name="Delete statement rule").click()
+        page.get_by_role("button", name="Yes").click()
+        eventually(lambda: _refusal(agent, asked) is None, "the rule is gone")
+
+
+def _refusal(agent: "psycopg.Connection[tuple[object, ...]]", statement: str) -> psycopg.errors.Diagnostic | None:
+    try:
+        agent.execute(statement)
+    except psycopg.Error as error:
+        return error.diag
+    return None

@@ -125,3 +125,16 @@ def test_every_value_is_postgresqls_text(target15: Target) -> None:
     rows = asyncio.run(module._query(load(target15).connections["crm"], target15.password, "postgres"))
     assert set(rows) == set(module.QUERIES)
     assert all(value is None or isinstance(value, str) for row in rows["columns"] for value in row)
+
+
+def test_every_reading_is_told(target15: Target) -> None:
+    told: list[tuple[tuple[str, str], str]] = []
+
+    async def run() -> None:
+        known: Known = {}
+        found = Catalogs(known, Pool(), lambda place, digest, rows: told.append((place, digest)))  # type: ignore[arg-type]
+        found.use(load(target15))
+        await found.ensure(*PLACE)
+        assert told == [(PLACE, known[PLACE].digest)]
+
+    asyncio.run(run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy.names import parse_pattern, wildcard
+from proxy.policy.names import parse_pattern, split_name, wildcard
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,9 @@ def test_names_of_facts(source: str, name: str, possible: bool, certain: bool) -
 
 def test_many_stars_are_not_slow() -> None:
     assert wildcard("*" * 5_000 + "x").fullmatch("y" * 100) is None
+
+
+def test_the_parts_of_a_name() -> None:
+    assert split_name('Crm."Odd.Name".ssn', 3) == ("crm", "Odd.Name", "ssn")
+    with pytest.raises(ValueError, match="has 2 parts in place of 3"):
+        split_name("a.b", 3)
