@@ -167,7 +167,7 @@ class RawServer:
         "UPDATE vault.people SET secret = '***' WHERE id = 1",
         "UPDATE vault.people SET token = 'ABCDEFGHIJKLMNOPQRSTUVWX' WHERE id = 1",
         "UPDATE vault.people SET (name, phone) = ('x', '+4*******1') WHERE id = 1",
-        "INSERT INTO vault.people (id, name, secret) SELECT id, name, secret FROM vault.people ON CONFLICT (id) DO UPDATE SET secret = excluded.secret",
+        "INSERT INTO vault.people TABLE vault.people ON CONFLICT (id) DO UPDATE SET secret = excluded.secret",
         "INSERT INTO vault.people (id, name, secret) VALUES (100, 'x', '***')",
         "UPDATE vault.plain SET hidden = '***'",
     ],
