@@ -16,12 +16,13 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from approvals import approvers, hints, links, payload
-from approvals.models import ApprovalRequest, Delivery, Vote, Workflow
+from approvals import approvers, hints, links, notices, payload, shapes, withheld
+from approvals.models import ApprovalRequest, BreakGlass, Delivery, ShapeApproval, Vote, Way, Workflow
 from approvals.states import State, may_become
 from audit import services as audit
 from controlplane.models import User, Worker
 
+POLICY = "auto"  # who approved, where a workflow's auto_approve did
 _KINDS = {state: f"approval.{state.lower()}" for state in State if state != State.PENDING}
 
 
@@ -31,19 +32,24 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A request's state as workers are told it. ``comment`` is what the approver wrote, or why nobody could say yes."""
+    """A request's state as workers are told it. ``comment`` is what the approver wrote, or why nobody could say yes.
+
+    ``bound``: rows that the statement may change at most; None where there is no such bound.
+    """
 
     id: str
     state: str
     comment: str = ""
     url: str = ""
     reason: str = ""
+    bound: int | None = None
 
 
 def open_request(content: Mapping[str, Any], worker: Worker) -> ApprovalRequest:
     """Open the request that a worker sent, and queue the e-mails; the same id again changes nothing.
 
-    Where too few people could say yes it is rejected at once. Raises: payload.PayloadError.
+    Where too few people could say yes it is rejected at once, where the workflow says so it is approved at once.
+    Raises: payload.PayloadError.
     """
     asked = payload.read(content)
     request_id = _uuid(asked.id)
@@ -57,14 +63,28 @@ def open_request(content: Mapping[str, Any], worker: Worker) -> ApprovalRequest:
             return _same(request, asked)
         _record("approval.requested", request, by=request.subject)
         hints.publish(request)
-        _ask_around(request)
+        reason = _within_policy(request)
+        if reason:
+            _move(request, State.APPROVED, by=POLICY, comment=reason, way=Way.POLICY)
+        else:
+            _ask_around(request, now)
     return request
 
 
-def decide(request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, comment: str = "") -> ApprovalRequest:
+def decide(
+    request: ApprovalRequest | uuid.UUID,
+    *,
+    actor: User,
+    approve: bool,
+    comment: str = "",
+    break_glass: bool = False,
+    shape: shapes.Terms | None = None,
+) -> ApprovalRequest:
     """Count one person's answer; the last yes that the workflow needs approves, one no rejects.
 
-    Raises: Refused — not an approver, the requester, answered already, or no longer open.
+    ``break_glass``: an emergency, in which this one yes is enough; ``comment`` says why. ``shape``: with the yes, let the
+    same statement with other values pass for a time. Raises: Refused — not an approver, the requester, answered already, no
+    longer open, or more than the workflow allows.
     """
     now = timezone.now()
     comment = comment.replace("\0", "").strip()
@@ -72,16 +92,50 @@ def decide(request: ApprovalRequest | uuid.UUID, *, actor: User, approve: bool, 
         locked = _locked(request.pk if isinstance(request, ApprovalRequest) else request)
         if locked is None:
             raise Refused("There is no such request.")
-        problem = "This request has expired." if _expire(locked, now) else _objection(locked, actor)
-        if not problem:
-            _vote(locked, actor, approve, comment, now)
+        problem = "This request has expired." if _expire(locked, now) else ""
+        if not problem and break_glass:
+            problem = _glass_objection(locked, actor, approve, comment) or ("An emergency covers one statement." if shape else "")
+        elif not problem:
+            problem = _objection(locked, actor) or (shapes.objection(locked, shape) if shape and approve else "")
+        if not problem and break_glass:
+            _break_glass(locked, actor, comment, now)
+        elif not problem:
+            _vote(locked, actor, approve, comment, now, shape if approve else None)
     if problem:
         raise Refused(problem)
     return locked
 
 
-def claim(*, binding: str, subject: str, connection: str) -> Standing | None:
-    """Use up an approval that was given for exactly this statement, or name the request that waits for one, or a ticket's no; else None."""
+def review(broken: BreakGlass, *, actor: User, comment: str) -> BreakGlass:
+    """Somebody else has looked at an approval that one person gave alone. Raises: Refused."""
+    comment = comment.replace("\0", "").strip()
+    with transaction.atomic():
+        locked = BreakGlass.objects.select_for_update(of=("self",)).select_related("request").get(pk=broken.pk)
+        problem = "This was reviewed already." if locked.reviewed_at else approvers.review_objection(locked.request, actor)
+        if problem or not comment:
+            raise Refused(problem or "Say what you found.")
+        locked.reviewed_by, locked.reviewed_at, locked.review = actor, timezone.now(), comment
+        locked.save(update_fields=["reviewed_by", "reviewed_at", "review"])
+        _record("approval.reviewed", locked.request, by=actor.username, comment=comment)
+    return locked
+
+
+def revoke_shape(approval: ShapeApproval, *, actor: User) -> ShapeApproval:
+    """End an approval of a shape; a second time changes nothing. Raises: Refused."""
+    with transaction.atomic():
+        locked = ShapeApproval.objects.select_for_update(of=("self",)).select_related("request").get(pk=approval.pk)
+        problem = shapes.revoke_objection(locked, actor)
+        if problem:
+            raise Refused(problem)
+        if locked.revoked_at is None:
+            locked.revoked_at, locked.revoked_by = timezone.now(), actor.username
+            locked.save(update_fields=["revoked_at", "revoked_by"])
+            _record("approval.shape_revoked", locked.request, by=actor.username, of=locked)
+    return locked
+
+
+def claim(*, binding: str, subject: str, connection: str, shape: str = "") -> Standing | None:
+    """Use up an approval that covers this statement, or name the request that waits for one, or a ticket's no; else None."""
     now = timezone.now()
     with transaction.atomic():
         # EXPIRED rows need no look here: they are filtered out by time whether or not the beat has been there.
@@ -90,6 +144,9 @@ def claim(*, binding: str, subject: str, connection: str) -> Standing | None:
         if approved is not None:
             _move(approved, State.CONSUMED, by=subject)
             return standing(approved)
+        covering_shape = shapes.covering(shape=shape, subject=subject, connection=connection, now=now)
+        if covering_shape is not None:
+            return _use(covering_shape, binding)
         # Nobody waits for a ticket's answer: a no is told to whoever runs the statement again, for as long as a yes would have been good.
         refused = covering.filter(state=State.REJECTED, workflow__hold="ticket")
         found = covering.filter(state=State.PENDING).first() or refused.last()
@@ -127,6 +184,7 @@ def standing(request: ApprovalRequest) -> Standing:
         comment=request.comment,
         url=links.request_url(request.pk),
         reason="no_approver" if request.no_approver else "",
+        bound=request.bound,
     )
 
 
@@ -140,16 +198,28 @@ def expire_due(now: datetime) -> int:
     return expired
 
 
+def escalate_due(now: datetime) -> int:
+    """Ask more people about what has waited for long enough; each request in a transaction of its own."""
+    escalated = 0
+    for pk in ApprovalRequest.objects.to_escalate(now).values_list("pk", flat=True)[:1000]:
+        with transaction.atomic():
+            request = _locked(pk)
+            if request and request.state == State.PENDING and request.expires_at > now and request.escalated_at is None:
+                _escalate(request, now)
+                escalated += 1
+    return escalated
+
+
 def _row(asked: payload.Payload, worker: Worker, workflow: Workflow | None, now: datetime) -> dict[str, Any]:
     """The columns of a new request. One whose workflow does not exist lives just long enough to be refused."""
     described = {name: value for name, value in msgspec.to_builtins(asked).items() if name not in ("id", "worker", "workflow", "boot")}
-    return described | {
+    return described | withheld.without_secrets(asked) | {
         "worker": worker.pk,
         "workflow": workflow,
         "workflow_name": asked.workflow,
         "requested_at": now,
         "expires_at": now + timedelta(seconds=workflow.expires if workflow else 60),
-    }
+    }  # fmt: skip
 
 
 def _same(request: ApprovalRequest, asked: payload.Payload) -> ApprovalRequest:
@@ -158,17 +228,43 @@ def _same(request: ApprovalRequest, asked: payload.Payload) -> ApprovalRequest:
     return request
 
 
-def _ask_around(request: ApprovalRequest) -> None:
-    """Queue one e-mail per person who may answer, or reject at once where the quorum cannot be reached."""
+def _within_policy(request: ApprovalRequest) -> str:
+    """Why the workflow approves this without a person, in words; empty where a person decides.
+
+    What counts is what was counted and what will be enforced. Rows that change elsewhere by foreign keys are not in it.
+    """
+    workflow, preview = request.workflow, request.preview or {}
+    counted, bound = preview.get("affected_rows"), request.bound
+    if workflow is None or workflow.auto_approve_rows is None or counted is None or bound is None or preview.get("cascades"):
+        return ""
+    if not request.actions or not set(request.actions) <= set(workflow.auto_approve_actions):
+        return ""
+    if max(counted, bound) > workflow.auto_approve_rows:
+        return ""
+    return f"Approved by the policy: {', '.join(request.actions)} of at most {workflow.auto_approve_rows} rows; {counted} were counted."
+
+
+def _ask_around(request: ApprovalRequest, now: datetime) -> None:
+    """Tell the people who may answer; those who would be asked later too where it takes them; reject where even they are too few."""
     people = approvers.eligible(request)
     needed = request.workflow.quorum if request.workflow else 1
-    if len(people) < needed:
+    if len(people) >= needed:
+        notices.queue(request, Delivery.Kind.ASKED, people)
+    elif len(everybody := approvers.eligible(request, escalated=True)) >= needed:
+        _escalate(request, now)
+    else:
         request.no_approver = True
-        comment = f"The workflow {request.workflow_name} needs {needed} approver(s) other than the requester and has {len(people)}."
+        comment = f"The workflow {request.workflow_name} needs {needed} approver(s) other than the requester and has {len(everybody)}."
         _move(request, State.REJECTED, by="", comment=comment)
-    elif request.workflow.notify.get("email", True):
-        Delivery.objects.bulk_create(Delivery(request=request, user=user) for user in people)
-        hints.deliver(request)
+
+
+def _escalate(request: ApprovalRequest, now: datetime) -> None:
+    asked = set(request.deliveries.values_list("user_id", flat=True))
+    request.escalated_at = now
+    request.save(update_fields=["escalated_at"])
+    more = [user for user in approvers.eligible(request) if user.pk not in asked]
+    _record("approval.escalated", request, by="", to=[user.username for user in more])
+    notices.queue(request, Delivery.Kind.ESCALATED, more)
 
 
 def _objection(request: ApprovalRequest, actor: User) -> str:
@@ -179,17 +275,48 @@ def _objection(request: ApprovalRequest, actor: User) -> str:
     return approvers.objection(request, actor)
 
 
-def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, now: datetime) -> None:
-    Vote.objects.create(request=request, user=actor, approve=approve, comment=comment, at=now)
+def _glass_objection(request: ApprovalRequest, actor: User, approve: bool, reason: str) -> str:
+    if request.state != State.PENDING:
+        return f"This request is already {State(request.state).label}."
+    if not approve:
+        return "Glass is broken to approve; to say no, reject."
+    return approvers.break_glass_objection(request, actor) or ("" if reason else "Say why this cannot wait.")
+
+
+def _break_glass(request: ApprovalRequest, actor: User, reason: str, now: datetime) -> None:
+    BreakGlass.objects.create(request=request, user=actor, reason=reason, at=now)
+    _move(request, State.APPROVED, by=actor.username, comment=reason, way=Way.BREAK_GLASS)
+    notices.queue(request, Delivery.Kind.ALARM, approvers.alarmed(request))
+
+
+def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, now: datetime, shape: shapes.Terms | None) -> None:
+    terms = {"shape_seconds": shape.seconds, "shape_runs": shape.runs} if shape else {}
+    Vote.objects.create(request=request, user=actor, approve=approve, comment=comment, at=now, **terms)
     if not approve:
         _move(request, State.REJECTED, by=actor.username, comment=comment)
         return
     # Only people who may still answer count: whoever lost the role between their yes and the last one does not.
-    counted = request.votes.filter(approve=True, user__in=approvers.eligible(request)).count()
-    if counted >= request.workflow.quorum:
-        _move(request, State.APPROVED, by=actor.username, comment=comment)
-    else:
+    counted = list(request.votes.filter(approve=True, user__in=approvers.eligible(request)).select_related("user"))
+    if len(counted) < request.workflow.quorum:
         _record("approval.voted", request, by=actor.username, comment=comment)
+        return
+    _move(request, State.APPROVED, by=actor.username, comment=comment)
+    granted = shapes.grant(request, counted, now)
+    if granted is not None:
+        _record("approval.shape_approved", request, by=granted.granted_by, of=granted)
+
+
+def _use(approval: ShapeApproval, binding: str) -> Standing:
+    """Count one run of a statement whose shape was approved."""
+    approval.uses += 1
+    approval.save(update_fields=["uses"])
+    origin = approval.request
+    audit.record("approval.consumed", {
+        "request": str(approval.pk), "by": approval.subject, "subject": approval.subject, "connection": approval.connection,
+        "binding": binding, "comment": "", "way": Way.SHAPE.value,
+    })  # fmt: skip
+    said = f"run {approval.uses} of {approval.limit} of an approved shape"
+    return Standing(str(approval.pk), State.CONSUMED.value, said, links.request_url(origin.pk), bound=approval.bound)
 
 
 def _expire(request: ApprovalRequest, now: datetime) -> bool:
@@ -199,22 +326,26 @@ def _expire(request: ApprovalRequest, now: datetime) -> bool:
     return True
 
 
-def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "") -> None:
+def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "", way: str = "") -> None:
     """Change the state of a locked request; ``by`` is empty where time or configuration did it."""
     if not may_become(request.state, state):
         raise AssertionError(f"{request.state} cannot become {state}")
     request.state = state
     request.comment = comment or request.comment
+    request.way = way or request.way
     request.decided_at = request.decided_at or timezone.now()
-    request.save(update_fields=["state", "comment", "decided_at", "no_approver"])
-    _record(_KINDS[state], request, by=by, comment=comment)
+    request.save(update_fields=["state", "comment", "way", "decided_at", "no_approver"])
+    _record(_KINDS[state], request, by=by, comment=comment, **({"way": str(way)} if way else {}))
     hints.publish(request)
 
 
-def _record(kind: str, request: ApprovalRequest, *, by: str, comment: str = "") -> None:
+def _record(
+    kind: str, request: ApprovalRequest, *, by: str, comment: str = "", of: ShapeApproval | None = None, **more: str | list[str]
+) -> None:
+    terms = {"shape": str(of.pk), "runs": of.limit, "until": int(of.expires_at.timestamp()), "bound": of.bound} if of else {}
     audit.record(kind, {
         "request": str(request.pk), "by": by, "subject": request.subject, "connection": request.connection,
-        "binding": request.binding, "comment": comment,
+        "binding": request.binding, "comment": comment, **terms, **more,
     })  # fmt: skip
 
 

@@ -9,23 +9,27 @@ import time
 import uuid
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals import approvers, links, presentation, services
+from approvals import approvers, links, presentation, services, shapes
 from approvals.filters import RequestFilter
-from approvals.models import ApprovalRequest
+from approvals.layout import laid_out
+from approvals.models import ApprovalRequest, BreakGlass, ShapeApproval
 from approvals.states import State
 from audit.visible import one_line
 from controlplane.models import User
 
 PAGE = 20
-ANSWERS = {"approve": True, "reject": False}
+ANSWERS = ("approve", "reject", "break_glass")
+DURATIONS = ((900, "15 minutes"), (3600, "1 hour"), (4 * 3600, "4 hours"), (shapes.LONGEST, "24 hours"))
 
 
 @never_cache
@@ -42,7 +46,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     if approval is None or person is None:
         return _problem(request, 404, "This link is not valid", "The request, or the person whom it was sent to, does not exist here.")
     objection = approvers.objection(approval, person)
-    if objection:
+    if objection and approvers.break_glass_objection(approval, person):
         return _problem(request, 403, "This is not yours to decide", objection)
     return _page(request, approval, person)
 
@@ -71,30 +75,104 @@ def inbox(request: HttpRequest) -> HttpResponse:
     page.object_list = [_row(approval) for approval in page.object_list]
     kept = request.GET.copy()
     kept.pop("page", None)
-    return render(request, "approvals/inbox.html", {
+    return render(request, "approvals/inbox.html", _places(request) | {
         "filter": chosen, "page": page, "query": f"{kept.urlencode()}&" if kept else "", "filtered": bool(kept),
     })  # fmt: skip
+
+
+@never_cache
+@login_required
+@require_safe
+def reviews(request: HttpRequest) -> HttpResponse:
+    """Approvals that one person gave alone, those first that nobody else has looked at."""
+    found = BreakGlass.objects.visible_to(request.user).select_related("request", "user", "reviewed_by")
+    ordered = found.order_by(F("reviewed_at").desc(nulls_first=True), "-at")
+    return _list(request, "approvals/reviews.html", ordered)
+
+
+@never_cache
+@login_required
+@require_safe
+def approved_shapes(request: HttpRequest) -> HttpResponse:
+    """What may run again with other values, and what might once."""
+    return _list(request, "approvals/shapes.html", ShapeApproval.objects.visible_to(request.user).select_related("request", "workflow"))
+
+
+@never_cache
+@login_required
+@require_POST
+def revoke_shape(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """End an approval of a shape."""
+    approval = get_object_or_404(ShapeApproval.objects.visible_to(request.user), pk=pk)
+    try:
+        services.revoke_shape(approval, actor=request.user)
+    except services.Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "It is revoked: the next run asks again.")
+    return redirect("approvals:shapes")
+
+
+def _list(request: HttpRequest, template: str, found: Any) -> HttpResponse:
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    page.object_list = [
+        {"item": item, "sql": one_line(item.request.normalised or item.request.sql, 240), **_ends(item, request.user)}
+        for item in page.object_list
+    ]
+    return render(request, template, _places(request) | {"page": page, "query": ""})
+
+
+def _ends(item: Any, user: User) -> dict[str, Any]:
+    """Whether an approval of a shape still lets anything through, and may be ended by this person."""
+    if not isinstance(item, ShapeApproval):
+        return {}
+    active = item.revoked_at is None and item.uses < item.limit and item.expires_at > timezone.now()
+    active = active and item.workflow is not None and item.workflow.shapes
+    return {"active": active, "may_revoke": active and not shapes.revoke_objection(item, user)}
+
+
+def _places(request: HttpRequest) -> dict[str, Any]:
+    """What the tabs above the lists say."""
+    return {
+        "to_review": BreakGlass.objects.visible_to(request.user).unreviewed().count(),
+        "shapes_in_force": ShapeApproval.objects.visible_to(request.user).in_force(timezone.now()).count(),
+    }
 
 
 def _page(request: HttpRequest, approval: ApprovalRequest, person: User) -> HttpResponse:
     if request.method != "POST":
         return _show(request, approval, person)
-    answer = ANSWERS.get(request.POST.get("answer", ""))
-    if answer is None:
-        return _show(request, approval, person, problem="Choose Approve or Reject.", status=400)
+    answer, comment = request.POST.get("answer", ""), request.POST.get("comment", "")[:2000]
     try:
-        services.decide(approval, actor=person, approve=answer, comment=request.POST.get("comment", "")[:2000])
+        if answer == "review" and hasattr(approval, "break_glass"):
+            services.review(approval.break_glass, actor=person, comment=comment)
+        elif answer in ANSWERS:
+            services.decide(
+                approval, actor=person, approve=answer != "reject", comment=comment, break_glass=answer == "break_glass",
+                shape=_terms(request) if answer == "approve" else None,
+            )  # fmt: skip
+        else:
+            return _show(request, approval, person, problem="Choose Approve or Reject.", status=400)
     except services.Refused as refusal:
         approval.refresh_from_db()
         return _show(request, approval, person, problem=str(refusal), status=409)
     return HttpResponseRedirect(request.path)
 
 
+def _terms(request: HttpRequest) -> shapes.Terms | None:
+    """For how long and how often the form lets other values pass; what is no number is never agreed to."""
+    if request.POST.get("shape") != "yes":
+        return None
+    given = [request.POST.get(name, "") for name in ("shape_seconds", "shape_runs")]
+    seconds, runs = [int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0 for text in given]
+    return shapes.Terms(seconds, runs)
+
+
 def _show(request: HttpRequest, approval: ApprovalRequest, person: User, problem: str = "", status: int = 200) -> HttpResponse:
     votes = list(approval.votes.select_related("user"))
     own_vote = next((vote for vote in votes if vote.user_id == person.pk), None)
     objection = approvers.objection(approval, person)
-    context = presentation.of(approval) | _standing(approval) | {
+    context = presentation.of(approval) | presentation.earlier(approval) | _standing(approval) | {
         "person": person.get_full_name() or person.username,
         "other_session": request.user.is_authenticated and request.user.pk != person.pk,
         "votes": votes,
@@ -103,8 +181,20 @@ def _show(request: HttpRequest, approval: ApprovalRequest, person: User, problem
         "own_vote": own_vote,
         "objection": objection,
         "problem": problem,
+        "deliveries": list(approval.deliveries.select_related("user").order_by("id")),
+        "broken": BreakGlass.objects.filter(request=approval).select_related("user", "reviewed_by").first(),
+        "granted": ShapeApproval.objects.filter(request=approval).first(),
     }  # fmt: skip
     context["may_answer"] = context["open"] and not own_vote and not objection
+    context["may_break_glass"] = (
+        context["open"]
+        and not (context["may_answer"] and context["needed"] == 1)  # who is enough anyway breaks nothing
+        and not approvers.break_glass_objection(approval, person)
+    )
+    context["may_review"] = context["broken"] and not context["broken"].reviewed_at and not approvers.review_objection(approval, person)
+    if context["may_answer"] and approval.workflow.shapes:
+        context |= {"shape": True, "shape_problem": shapes.possible(approval), "durations": DURATIONS, "most_runs": shapes.MOST}
+        context["shape_spans"] = laid_out(approval.normalised)
     return render(request, "approvals/approval.html", context, status=status)
 
 
@@ -117,7 +207,7 @@ def _standing(approval: ApprovalRequest) -> dict[str, Any]:
 
 def _row(approval: ApprovalRequest) -> dict[str, Any]:
     shown = {"sql": one_line(approval.sql, 240), "parameters": presentation.parameters_line(approval)}
-    return {"approval": approval, **shown, **_standing(approval)}
+    return {"approval": approval, "effect": presentation.effect(approval), **shown, **_standing(approval)}
 
 
 def _problem(request: HttpRequest, status: int, heading: str, explanation: str) -> HttpResponse:

@@ -16,11 +16,6 @@ NOT_ENFORCED_YET: dict[str, tuple[tuple[tuple[str, ...], tuple[Any, ...] | None,
     "rules": (
         (("when", "estimated_rows"), None, "nobody asks the planner, so the condition is taken as met where the rule denies or holds"),
     ),
-    "workflows": (
-        (("auto_approve",), None, "nothing is approved without a person"),
-        (("notify", "webhook"), None, "approvers hear by e-mail only"),
-        (("escalate",), None, "requests are not escalated"),
-    ),
 }
 RETENTION = "values in the audit are not erased"
 

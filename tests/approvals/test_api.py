@@ -9,12 +9,12 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from approvals import services
+from approvals import services, webhooks
 from approvals.models import ApprovalRequest, Workflow
 from approvals.states import State
 from audit.models import Entry
 from controlplane.models import User, Worker
-from tests.approvals.conftest import BINDING, person
+from tests.approvals.conftest import BINDING, SECRET, person
 
 pytestmark = pytest.mark.django_db
 WORKER = "/api/v1/worker/approvals"
@@ -165,7 +165,8 @@ def test_workflow_changes_are_audited_and_removable(people, workflow):
 
 
 def test_a_webhook_is_never_given_back_and_stays(people, workflow):
-    workflow.notify = {"email": True, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+    kept = webhooks.sealed({"url": "https://hooks.example.com/x", "secret": SECRET, "format": "slack"})
+    workflow.notify = {"email": True, "webhook": kept}
     workflow.save()
     client, path = as_user(people["root"]), f"/api/v1/workflows/{workflow.pk}/"
     for response in (
@@ -175,9 +176,10 @@ def test_a_webhook_is_never_given_back_and_stays(people, workflow):
         client.get(f"/admin/approvals/workflow/{workflow.pk}/change/"),
     ):
         assert response.status_code == 200
-        assert "c2VjcmV0" not in response.content.decode()
+        for secret in (kept["url"], kept["secret"], "hooks.example.com", SECRET):
+            assert secret not in response.content.decode()
     workflow.refresh_from_db()
-    assert workflow.notify == {"email": False, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+    assert workflow.notify == {"email": False, "webhook": kept}
 
 
 @pytest.mark.parametrize(

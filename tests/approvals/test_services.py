@@ -237,7 +237,7 @@ def test_an_approval_is_consumed_once(ask, dana):
 
 
 def vars_of(standing: services.Standing) -> dict[str, str]:
-    return {name: getattr(standing, name) for name in ("id", "state", "comment", "url", "reason")}
+    return {name: getattr(standing, name) for name in ("id", "state", "comment", "url", "reason", "bound")}
 
 
 def test_an_old_approval_is_not_consumed(ask):

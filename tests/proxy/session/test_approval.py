@@ -34,6 +34,7 @@ def test_what_the_approver_is_told() -> None:
     assert set(told) == {
         "binding", "workflow", "subject", "issuer", "connection", "database", "session", "statement", "decision", "sql", "parameters",
         "actions", "relations", "reason", "rules", "masked", "bundle", "in_transaction", "client", "application", "run",
+        "normalised", "shape",
     }  # fmt: skip
 
 
@@ -56,3 +57,30 @@ def test_binary_values_of_unknown_types_are_shown_in_hexadecimal() -> None:
     assert request(book)["parameters"][0]["text"] == "\\x0102"
 
 
+
+def shape_of(analysis: Any, text: str = "delete", **policy: Any) -> str:
+    book = held({text: analysis}, **policy)
+    book.client(Query(text.encode()))
+    return str(request(book)["shape"])
+
+
+def test_a_shape_is_the_statement_without_its_values() -> None:
+    one_value, another = one("delete", writes=frozenset({"crm.orders"})), one("delete", writes=frozenset({"crm.orders"}))
+    assert shape_of(one_value, "delete") == shape_of(another, "delete where 8") != ""
+    assert request_of(one_value, "delete")["binding"] != request_of(another, "delete where 8")["binding"]
+
+
+def request_of(analysis: Any, text: str) -> dict[str, Any]:
+    book = held({text: analysis})
+    book.client(Query(text.encode()))
+    return request(book)
+
+
+def test_under_another_search_path_the_same_text_is_another_statement() -> None:
+    here, there = one("delete", writes=frozenset({"crm.orders"})), one("delete", writes=frozenset({"archive.orders"}))
+    assert shape_of(here) != shape_of(there)
+    assert request_of(here, "delete")["binding"] != request_of(there, "delete")["binding"]
+
+
+def test_where_values_decide_what_a_statement_does_it_has_no_shape() -> None:
+    assert shape_of(one("delete", actions=frozenset({"delete", "function"}))) == ""
