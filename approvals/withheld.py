@@ -28,12 +28,15 @@ _RENAMING = frozenset("SubLink RangeSubselect CommonTableExpr RangeFunction With
 def without_secrets(asked: Payload) -> dict[str, Any]:
     """``parameters`` and ``preview`` as they are kept and shown: without the text of what is withheld, and without a plan that shows it."""
     secret = _secret(asked)
-    parameters: list[dict[str, Any]] = msgspec.to_builtins(asked.parameters)
+    kept = [_kept(msgspec.to_builtins(item), secret is None or item.n in secret) for item in asked.parameters]
     preview: dict[str, Any] | None = msgspec.to_builtins(asked.preview)
-    kept = [item | {"text": None, "withheld": True} if secret is None or item["n"] in secret else item for item in parameters]
-    if preview and preview["plan"] and kept != parameters:
+    if preview and preview["plan"] and any("withheld" in item for item in kept):
         preview |= {"plan": "", "notes": [*preview["notes"], "The plan is not shown, since it would show parameters that are withheld."]}
     return {"parameters": kept, "preview": preview}
+
+
+def _kept(parameter: dict[str, Any], withheld: bool) -> dict[str, Any]:
+    return parameter | {"text": None, "withheld": True} if withheld else parameter
 
 
 def _secret(asked: Payload) -> frozenset[int] | None:
