@@ -8,7 +8,8 @@ INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
 TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
-# Two processes, each with engines of its own, and each file whole in one of them (JOBS=0: one process, for a debugger).
+# Two processes, each with engines of its own, and each file whole in one of them. JOBS=0: one process, for a debugger, or where
+# the environment gives engines (tests/engines.py), which two would share.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help

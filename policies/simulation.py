@@ -2,7 +2,8 @@
 
 Both decisions are made now, by the worker's own engine, from what the statement's entry holds. Grants and clearances count as they are
 valid now, since that is what the draft is about; ``between`` looks at the time of the entry. What is no longer to be had is left out:
-which columns are masked goes by the recorded names, without the lineage of views, and whether a statement could be rewritten for masks
+which columns are masked goes by the recorded names, without the lineage of views, the planner's estimate is known only where a rule
+had asked for it (otherwise it counts as too many rows), and whether a statement could be rewritten for masks
 that it has not met is not known (it counts as possible).
 """
 
@@ -34,6 +35,7 @@ class Case:
     connection: str
     client_ip: str
     clock: int  # seconds, to the minute; 0 where no rule looks at it
+    estimated_rows: int | None  # where a rule had asked the planner
     analysis: Analysis
 
 
@@ -129,6 +131,7 @@ class Simulation:
             connection=str(fields["connection"]),
             client_ip=host.removeprefix("[").removesuffix("]"),
             clock=entry["time_us"] // 60_000_000 * 60 if self._clocked else 0,
+            estimated_rows=fields.get("estimated_rows"),
             analysis=analysis_of(fields),
         )
 
@@ -151,8 +154,11 @@ class Simulation:
         masks = masks_by_name(bundle, case.subject, case.connection, names, self._now, case.groups)
         analysis = replace(case.analysis, plan=_plan(bundle, case, masks))
         decision = decide(
-            Question(bundle, case.subject, case.groups, case.connection, "", analysis, case.client_ip, self._now, clock=case.clock)
-        )
+            Question(
+                bundle, case.subject, case.groups, case.connection, "", analysis, case.client_ip, self._now,
+                estimated_rows=case.estimated_rows, clock=case.clock,
+            )
+        )  # fmt: skip
         return Verdict(
             kind=_KINDS[type(decision)],
             rules=decision.rules,

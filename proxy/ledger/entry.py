@@ -38,7 +38,7 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "statement.intended": _fields(
         "session statement subject issuer groups connection database client application run protocol actions relations columns functions"
         " normalised statements problem syntax_error decision decision_id reason rules would bundle catalog plan plan_reason masked"
-        " approval",
+        " approval estimated_rows",
         "sql parameters",
     ),
     "statement.completed": _fields("statement session outcome tag rows bytes masked_cells sqlstate duration_us detected"),

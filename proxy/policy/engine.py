@@ -45,6 +45,7 @@ class Question:
     client_ip: str
     now: float  # seconds since the epoch
     in_transaction: bool = False
+    estimated_rows: int | None = None  # by the planner; what is not known counts as too many
     clock: float | None = None  # what ``between`` looks at, where that is another moment than ``now``
 
 
@@ -91,10 +92,20 @@ def decide(question: Question) -> Decision:
     return decision
 
 
+def estimates(bundle: Bundle, connection: str) -> tuple[int, ...]:
+    """Estimates of which at least one stands for any that there can be: between them no rule on this connection changes its mind."""
+    limits = {
+        rule.when.estimated_rows.over + 1
+        for rule in bundle.rules
+        if rule.when.estimated_rows is not None and (rule.when.connections is None or connection in rule.when.connections)
+    }
+    return (0, *sorted(limits)) if limits else ()
+
+
 def stable_until(bundle: Bundle, connection: str, now: float) -> float:
     """When time alone may next change a decision, admission or mask on this connection (seconds; ``inf``: never).
 
-    Until then equal questions have equal answers, so a caller may keep them for as long as it keeps the bundle.
+    Until then equal questions have equal answers (the estimate is part of one), so a caller may keep them as long as the bundle.
     """
     following = [moment for moment in bundle.moments_on(connection) if moment > now]
     hours = any(rule.hours is not None for rule in bundle.rules)
@@ -118,6 +129,7 @@ def _situation(question: Question) -> Situation:
         now=question.now if question.clock is None else question.clock,
         touches_masked=bool(analysis.plan.masked),
         multiple_statements=len(analysis.statements) > 1,
+        estimated_rows=question.estimated_rows,
     )
 
 
@@ -126,8 +138,8 @@ def _decide_one(case: _Case, facts: Facts) -> Decision:
     names = tuple(rule.name for rule in matching)
     for rule in matching:
         if rule.then == "deny":
-            return Deny(_reason(rule, facts), _hint(case, rule), names)
-    held = [_approval(case, rule.workflow, _reason(rule, facts), names) for rule in matching if rule.then == "approve"]
+            return Deny(_reason(case, rule, facts), _hint(case, rule), names)
+    held = [_approval(case, rule.workflow, _reason(case, rule, facts), names) for rule in matching if rule.then == "approve"]
     settings = _settings(case, facts)
     for decision in (*settings, *held):
         if isinstance(decision, Deny):
@@ -136,7 +148,7 @@ def _decide_one(case: _Case, facts: Facts) -> Decision:
         return decision
     for rule in matching:
         if rule.then == "allow":
-            return Allow(_reason(rule, facts), names)
+            return Allow(_reason(case, rule, facts), names)
     return _by_grant(case, facts)
 
 
@@ -241,10 +253,17 @@ def _unanalyzable(analysis: Analysis) -> Facts:
     return Facts(action="unanalyzable", actions=frozenset({"unanalyzable"}), problem=problem)
 
 
-def _reason(rule: Rule, facts: Facts) -> str:
+def _reason(case: _Case, rule: Rule, facts: Facts) -> str:
     verb = {"deny": "denies", "approve": "asks for approval of", "allow": "allows"}[rule.then]
     said = f": {rule.message}" if rule.message else ""
-    return f'rule "{rule.name}" {verb} {facts.action}{_about(facts)}{said}'
+    return f'rule "{rule.name}" {verb} {facts.action}{_about(facts)}{_expected(case, rule)}{said}'
+
+
+def _expected(case: _Case, rule: Rule) -> str:
+    if rule.when.estimated_rows is None:
+        return ""
+    rows, limit = case.situation.estimated_rows, rule.when.estimated_rows.over
+    return " with an unknown number of rows" if rows is None else f" with about {rows} rows expected (more than {limit})"
 
 
 def _about(facts: Facts) -> str:
@@ -259,6 +278,8 @@ def _hint(case: _Case, rule: Rule) -> str:
     when = rule.when
     if when.without_where:
         return "A WHERE clause takes the statement out of this rule."
+    if when.estimated_rows is not None:
+        return f"Statements of at most {when.estimated_rows.over} expected rows are outside of this rule."
     if when.client_from is not None or when.client_not_from is not None:
         return "The rule depends on the network that the client comes from."
     if when.between is not None:

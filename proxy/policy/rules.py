@@ -65,6 +65,7 @@ class Situation:
     now: float
     touches_masked: bool
     multiple_statements: bool
+    estimated_rows: int | None = None  # the planner's; None: it was not asked, or could not say
 
 
 def compile_rule(rule: payload.Rule) -> Rule:
@@ -159,8 +160,21 @@ def by_other_network(rule: Rule, situation: Situation, facts: Facts) -> bool:
 
 
 def by_estimate(rule: Rule, situation: Situation, facts: Facts) -> bool:
-    # Nobody has asked the planner when a statement is decided on: what is not known is taken as too much.
-    return not rule.certain
+    rows = situation.estimated_rows
+    if rows is None and _touches_no_rows(facts):
+        rows = 0
+    assert rule.when.estimated_rows is not None
+    return not rule.certain if rows is None else rows > rule.when.estimated_rows.over
+
+
+def _touches_no_rows(facts: Facts) -> bool:
+    """Whether the planner need not be asked: BEGIN, SET, LISTEN, FETCH (its cursor was decided), PREPARE (each EXECUTE will be)."""
+    if facts.planned or facts.opaque_functions or facts.problem:
+        return False
+    return facts.action == "prepare" or (facts.action in _ROWLESS and not (facts.reads or facts.writes))
+
+
+_ROWLESS = frozenset({"set", "transaction", "listen", "cursor", "create", "alter", "grant"})
 
 
 def by_masked(rule: Rule, situation: Situation, facts: Facts) -> bool:

@@ -11,7 +11,7 @@ from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy import engine
 from proxy.policy.bundle import Bundle, Connection
-from proxy.policy.decision import Decision, Deny
+from proxy.policy.decision import Allow, Decision, Deny
 from proxy.policy.engine import MaskSet, Question
 from proxy.policy.placeholders import is_placeholder
 from proxy.session.names import Names, codec, given_back_within, need_names
@@ -40,6 +40,7 @@ class Context:
     path: tuple[str, ...]
     names_matter: bool
     reading_matters: bool
+    estimates: tuple[int, ...]  # numbers of rows between which the policy makes a difference; none: it asks for no estimate
     key: AnalysisKey
 
     @property
@@ -59,6 +60,7 @@ class Prospect:
     context: Context
     message: bytes = b""  # Query or Execute, as received
     portal: Portal | None = None  # of an Execute
+    estimated_rows: int | None = None  # by the planner, where the decision depends on it
 
     def parameter_texts(self) -> list[str | None] | None:
         return None if self.portal is None else self.portal.parameter_texts()
@@ -98,7 +100,8 @@ class Gate:
         path = self._names.path or ()
         digest = catalog.digest if catalog is not None else ""
         key = (digest, path, masks.digest, connection.trusted_functions, connection.derived_use)
-        return Context(bundle, connection, catalog, masks, path, matter, reading_matters(bundle, connection), key)
+        limits = engine.estimates(bundle, connection.name)
+        return Context(bundle, connection, catalog, masks, path, matter, reading_matters(bundle, connection), limits, key)
 
     def request(self, text: str, context: Context) -> AnalysisRequest:
         return AnalysisRequest(
@@ -135,18 +138,26 @@ class Gate:
     def encode(self, text: str) -> bytes:
         return text.encode(codec(self._state.parameters.get("client_encoding", "UTF8")) or "latin-1")
 
-    def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool) -> Decision:
+    def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool, estimated_rows: int | None = None) -> Decision:
         """The engine's decision, after what only the session knows to be in doubt."""
         if doubt := self._doubt(analysis, context):
             return doubt
         state, who = self._state, self._state.who
         question = Question(
-            context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction
-        )
-        return engine.decide(question)
+            context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction,
+            estimated_rows,
+        )  # fmt: skip
+        decision = engine.decide(question)
+        unknown = analysis.unknown_function
+        if unknown and not self.catalog_changed and not isinstance(decision, Allow) and not decision.rules:
+            # What it is about could only be known with it; the server has no other answer either.
+            return Deny(f"function {unknown} does not exist", "No function of that name takes these arguments.", sqlstate="42883")
+        return decision
 
     def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
         statements = analysis.statements
+        if context.connection.detectors == "mask" and (reason := self._unwatched(analysis)):
+            return Deny(f"{reason}, so detectors could not look into its rows", "Use UTF8 and the options of the manual.", sqlstate="TG003")
         if analysis.syntax is not None or not context.names_matter:
             return None
         if self._names.path is None and need_names(statements):
@@ -165,11 +176,29 @@ class Gate:
             return Deny("masked columns cannot be followed through this statement", sqlstate="TG003")
         return None
 
+    def _unwatched(self, analysis: Analysis) -> str:
+        for copy in [facts.copy_out for facts in analysis.statements if facts.copy_out is not None]:
+            encoding = copy.encoding or self._state.parameters.get("client_encoding", "UTF8")
+            if copy.problem:
+                return copy.problem
+            if codec(encoding.replace("-", "")) is None and copy.form.name != "binary":
+                return f"COPY in the encoding {encoding} cannot be read"
+        return ""
+
     def forwarded(self, facts: Facts) -> None:
         """A statement is on its way: the catalog may be out of date after it."""
         if facts.schema_changes:
             self.catalog_changed = True
             self.schema_work = self.schema_work or not _SCHEMA_WORK.isdisjoint(facts.actions)
+
+
+def sanitises(prospect: Prospect) -> bool:
+    """Whether errors and notices of a statement may hold a masked value."""
+    if prospect.analysis.plan.sanitise_errors:
+        return True
+    # What runs is in another text, which may touch anything.
+    named = any(facts.runs_prepared or "cursor" in facts.actions for facts in prospect.analysis.statements)
+    return named and bool(prospect.context.masks.by_column)
 
 
 def written_back(prospect: Prospect) -> Deny | None:
@@ -211,6 +240,8 @@ def refusal(decision: Deny, analysis: Analysis, decision_id: str) -> Refusal:
     """A denial as the client gets it; a syntax error is PostgreSQL's own."""
     if analysis.syntax is not None:
         return errors.syntax_error(analysis.syntax.message, analysis.syntax.position)
+    if decision.sqlstate == "42883":
+        return errors.undefined_function(decision.reason, decision=decision_id, hint=decision.hint)
     if decision.sqlstate == "TG003":
         return errors.undecidable(decision.reason, decision=decision_id, hint=decision.hint)
     return errors.denied(decision.reason, decision=decision_id, hint=decision.hint)

@@ -49,10 +49,13 @@ class Named:
             if _masked_in_result(analysis) and any(f.runs_prepared and f.action != "prepare" for f in prospect.analysis.statements):
                 # What such a statement yields is masked on its way to the client only, and this one would keep it.
                 return Deny("what a prepared statement yields cannot be masked there", "Write its query instead.", sqlstate="TG003")
-            decision = relay.gate.decide(analysis, context, in_transaction=relay.in_transaction)
-            if not isinstance(decision, Allow):
-                reason = f"EXECUTE could run a prepared statement that is not simply allowed ({decision.reason})"
-                return Deny(reason, "Send the statement itself.", decision.rules, decision.would, "TG003")
+            # Its own text is a PREPARE, which the rules take for something without rows: an unknown estimate is any.
+            estimates = context.estimates if prospect.estimated_rows is None else ()
+            for rows in estimates or (prospect.estimated_rows,):
+                decision = relay.gate.decide(analysis, context, in_transaction=relay.in_transaction, estimated_rows=rows)
+                if not isinstance(decision, Allow):
+                    reason = f"EXECUTE could run a prepared statement that is not simply allowed ({decision.reason})"
+                    return Deny(reason, "Send the statement itself.", decision.rules, decision.would, "TG003")
         return None
 
     def forwarded(self, prospect: Prospect) -> None:

@@ -12,14 +12,12 @@ would read different statements.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from proxy.sql.facts import Facts
-from proxy.wire.backend import DataRow
 from proxy.wire.codec import MalformedError
-from proxy.wire.frontend import SYNC_MESSAGE, Bind, Close, Execute, Parse
 
-_PROBE = b"SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true)), current_user"
+PROBE = b"SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true)), current_user"
 
 # client_encoding as PostgreSQL reports it → Python's codec. In none of them can a byte of a longer character be ASCII.
 CODECS = {
@@ -38,6 +36,7 @@ class Names:
     def __init__(self) -> None:
         self.path: tuple[str, ...] | None = None
         self.role = ""
+        self.asking = False  # the probe is under way, and nothing was reported since
         self.reading_in_doubt = False  # encoding or string syntax may have changed since the server last reported them
         self.changed_in_transaction = False  # … any of these: its end may change them again
 
@@ -63,36 +62,28 @@ class Names:
     def reported(self, name: str, changed: bool) -> None:
         """A ParameterStatus arrived."""
         if changed and name in ("search_path", "session_authorization", "is_superuser"):
-            self.path = None
+            self.path, self.asking = None, False
 
     def failed(self) -> None:
         """A statement failed or its batch was abandoned: what it changed may have been undone."""
         if self.changed_in_transaction:
             self.path = None
 
-    def learn(self, row: DataRow) -> None:
-        """The probe's row.
+    def learn(self, rows: Sequence[tuple[bytes | None, ...]]) -> None:
+        """The probe's answer.
 
         Raises:
             MalformedError: it is not one.
         """
-        if len(row.values) != 2 or row.values[0] is None or row.values[1] is None:
+        row = rows[0] if len(rows) == 1 else ()
+        if len(row) != 2 or row[0] is None or row[1] is None:
             raise MalformedError("the target's answer about the search path is not understood")
         try:
-            schemas = json.loads(row.values[0])
+            schemas = json.loads(row[0])
         except ValueError:
             raise MalformedError("the target's answer about the search path is not understood") from None
         self.path = tuple(map(str, schemas))
-        self.role = row.values[1].decode("utf-8", "replace")
-
-
-def probe(name: bytes) -> bytes:
-    """The messages of a probe. ``name``: a statement and portal that the client cannot have.
-
-    The extended protocol, because a simple Query would destroy the client's unnamed statement.
-    """
-    messages = (Parse(name, _PROBE), Bind(name, name), Execute(name), Close(b"P", name), Close(b"S", name))
-    return b"".join([message.encode() for message in messages]) + SYNC_MESSAGE
+        self.role = row[1].decode("utf-8", "replace")
 
 
 def need_names(statements: Iterable[Facts]) -> bool:

@@ -11,11 +11,15 @@ from collections import deque
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from enum import IntEnum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.session.gate import Context
 from proxy.session.records import Running
-from proxy.session.transform import Masker, Watcher
+from proxy.session.transform import CopyWatcher, Masker, Watcher
+from proxy.sql.facts import CopyOut
+
+if TYPE_CHECKING:
+    from proxy.session.questions import Question
 
 
 class Kind(IntEnum):
@@ -28,7 +32,6 @@ class Kind(IntEnum):
     QUERY = auto()
     COPY_END = auto()  # CopyDone or CopyFail: no reply, but it says where a COPY's input ends
     POISON = auto()  # an Execute that must fail: makes the server's transaction state agree with our refusal
-    PROBE = auto()  # an Execute of the gateway whose row it reads itself
     LOCAL = auto()  # an answer of the gateway
 
 
@@ -55,14 +58,17 @@ class Expected:
     target: Any = None  # DESCRIBE, EXECUTE: the prepared statement or portal
     undo: Undo | None = None
     swallow: bool = False  # the client does not see the reply
-    silent: bool = False  # … nor an error: it belongs to a probe
+    silent: bool = False  # … nor a notice or an error
+    question: Question | None = None  # the gateway itself has asked: it takes the rows, or the error
     sanitise: bool = False  # errors and notices about it lose their free text
     rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
     masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known
-    watcher: Watcher | None = None
+    watcher: Watcher | CopyWatcher | None = None
     masker_known: bool = False  # and the watcher
     expects_masked: bool = False  # QUERY, EXECUTE: masked columns are among those of its result
     reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
+    owed: Running | None = None  # SYNC: an Execute before it that was cut off, of which the client has not heard; QUERY: its own
+    copies: tuple[CopyOut, ...] = ()  # QUERY, EXECUTE: what COPY … TO STDOUT will send, in their order
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
 
     def never_happened(self) -> None:
@@ -84,6 +90,9 @@ class Pending:
 
     def __iter__(self) -> Iterator[Expected]:
         return iter(self._queue)
+
+    def __reversed__(self) -> Iterator[Expected]:
+        return reversed(self._queue)
 
     @property
     def head(self) -> Expected | None:

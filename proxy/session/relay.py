@@ -15,20 +15,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy import errors
-from proxy.effects import Analyse, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
+from proxy.effects import Analyse, Log, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
-from proxy.session import records, standing
-from proxy.session.gate import Context, Gate, Prospect, written_back
+from proxy.session import limit, records, standing
+from proxy.session.gate import Context, Gate, Prospect, sanitises, written_back
 from proxy.session.hold import Holder
 from proxy.session.named import Named
-from proxy.session.names import Names, probe
+from proxy.session.names import PROBE, Names, need_names
 from proxy.session.pending import Expected, Kind, Pending
 from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
+from proxy.session.questions import Question, put
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
-from proxy.sql.facts import Analysis, Facts
+from proxy.sql.facts import Analysis, CopyOut, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
@@ -57,7 +58,7 @@ class Waiting:
     for the answer to the next question.
     """
 
-    what: str  # analysis | catalog | probe | drain | approval
+    what: str  # analysis | catalog | question | drain | sync | approval
     resume: Callable[[], None]
     abandoned: bool = False
 
@@ -85,6 +86,8 @@ class Relay:
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.yielded = False  # others have their turn before the client's next message is looked at
+        self.limited = False  # by ``max_rows``, when a statement was last sent
+        self.completed_at = 0.0  # when a statement last came to its end: then the next one began, if it was sent before
         self.draining = False
         self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
@@ -110,6 +113,8 @@ class Relay:
             self.holder.abandon(self, "an earlier statement of the same pipeline failed")
         elif self.waiting.what == "drain":
             self.waiting = None
+        elif self.waiting.what == "sync":
+            pass  # a Sync is never ignored
         else:
             self.waiting.abandoned = True
 
@@ -175,10 +180,17 @@ class Relay:
             then(errors.cancelled())
         elif examined.context is not self.gate.context():
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
-        elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
+        elif self._lacks_names(examined, tried):
+            self._examine(sql, then, tried | {"needed"})
+        elif examined.analysis.incomplete and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
         else:
             then(examined)
+
+    def _lacks_names(self, examined: Examined, tried: frozenset[str]) -> bool:
+        """Whether names were not asked for yet, because nothing was known of the text."""
+        unknown = examined.context.names_matter and self.names.path is None and self.status == b"T" and not self.unsynced
+        return unknown and "needed" not in tried and need_names(examined.analysis.statements)
 
     def is_current(self, prepared: Prepared) -> bool:
         """Whether what a prepared statement was analysed under is for certain in force."""
@@ -192,7 +204,7 @@ class Relay:
         ``cancelled`` is called instead where the client has cancelled meanwhile; without it the message is just refused.
         """
         self.cancelled = False
-        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset())
+        self._when_names_known(then, cancelled or (lambda refusal: self.refuse(refusal, simple=False)), frozenset({"needed"}))
 
     def _when_names_known(self, then: Callable[[], None], cancelled: Callable[[Refusal], None], tried: frozenset[str]) -> None:
         if not self.unsynced and self._learn_names(tried, lambda now_tried: self._when_names_known(then, cancelled, now_tried)):
@@ -225,7 +237,8 @@ class Relay:
             gate.catalog_changed = False
             self._refresh_catalog(lambda: again(tried | {"catalog"}))
             return True
-        if names.path is None and self.status != b"E" and "probe" not in tried:
+        # A question counts as a query: there is none before a text is known to need names, since SET TRANSACTION allows none.
+        if names.path is None and self.status != b"E" and "probe" not in tried and (self.status == b"I" or "needed" in tried):
             self._probe(lambda: again(tried | {"probe"}))
             return True
         return False
@@ -235,10 +248,22 @@ class Relay:
         self.outbox.add(RefreshCatalog(self.state.connection, self.state.database))
 
     def _probe(self, then: Callable[[], None]) -> None:
-        self.wait("probe", then)
-        self.outbox.server.add(probe(self.own_name))
-        for kind in (Kind.PARSE, Kind.BIND, Kind.PROBE, Kind.CLOSE, Kind.CLOSE, Kind.SYNC):
-            self.pending.push(Expected(kind, swallow=True, silent=True))
+        question = Question(PROBE, may_wait=False)
+        self.names.asking = True
+
+        def answered() -> None:
+            if question.error is not None:
+                self.outbox.add(Log("warning", "probe.failed", {"session": self.state.id, "sqlstate": question.error.sqlstate}))
+            elif self.names.asking:
+                self.names.learn(question.rows)
+            then()
+
+        self.ask(question, answered)
+
+    def ask(self, question: Question, then: Callable[[], None]) -> None:
+        """Put a question to the target; ``then`` is called when it was answered, unless an earlier message of its batch fails."""
+        self.wait("question", then)
+        self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=self.unsynced))
 
     # -- forward
 
@@ -250,7 +275,8 @@ class Relay:
         )
 
     def decide(self, prospect: Prospect) -> Decision:
-        decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction)
+        rows = prospect.estimated_rows
+        decision = self.gate.decide(prospect.analysis, prospect.context, in_transaction=self.in_transaction, estimated_rows=rows)
         if isinstance(decision, Deny):
             return decision
         doubt = self.named.doubt(self, prospect) or written_back(prospect)
@@ -264,20 +290,22 @@ class Relay:
     def started(self, prospect: Prospect) -> Expected:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
-        sanitise = plan.sanitise_errors
+        sanitise = sanitises(prospect)
+        copies: tuple[CopyOut, ...] = ()
         unread = prospect.analysis.problem or prospect.analysis.syntax is not None
         for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
-            if prospect.context.masks.by_column and (facts.runs_prepared or "cursor" in facts.actions):
-                sanitise = True  # what runs is in another text, which may touch anything
+            if facts.copy_out is not None:
+                copies += (facts.copy_out,)
         self.named.forwarded(prospect)
         self.sanitising = self.sanitising or sanitise
-        running = Running(prospect.statement, self.state.now)
+        running = Running(prospect.statement, self.state.now, limit=limit.of(prospect))
+        self.limited = running.limit is not None
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(
             kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan",
-            expects_masked=plan.kind == "result",
+            expects_masked=plan.kind == "result", owed=running if kind is Kind.QUERY else None, copies=copies,
         )
 
     def expect(self, expected: Expected) -> None:
@@ -306,6 +334,7 @@ class Relay:
             self.gate.schema_work = False
 
     def complete(self, running: Running, outcome: str) -> None:
+        self.completed_at = self.state.now
         self.outbox.record("statement.completed", running.completed(self.state, outcome))
 
     # -- refuse
@@ -327,8 +356,21 @@ class Relay:
             self.pending.push(Expected(Kind.LOCAL, reply=reply))
             self.answer_local()
         else:
-            self._poison(reply)
+            self.poison(reply)
         self.skipping = True
+
+    def has_failed(self, reply: bytes, *, simple: bool) -> None:
+        """The server failed at a question about the client's statement, as it would have at the statement: that is the answer."""
+        self.state.active_at = self.state.now
+        self.outbox.client.add(reply)
+        if not simple:
+            self.skipping = True
+        elif self.unsynced:
+            self.skipping = False
+            self.outbox.server.add(SYNC_MESSAGE)
+            self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
+        else:
+            self.outbox.client.add(b"Z\0\0\0\x05" + self.status)
 
     def _refuse_query(self, reply: bytes) -> None:
         if self.unsynced and self.pending:
@@ -339,7 +381,7 @@ class Relay:
             self.state.active_at = self.state.now
             self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
         else:
-            self._poison(reply)
+            self.poison(reply)
             self.outbox.server.add(SYNC_MESSAGE)
             self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
 
@@ -347,7 +389,8 @@ class Relay:
         """Whether an error would change nothing on the server: no transaction is open, nor anything in it done."""
         return self.status != b"T" and not self.executed and not self.pending.boundaries
 
-    def _poison(self, reply: bytes) -> None:
+    def poison(self, reply: bytes) -> None:
+        """Make the batch fail on the server; the client gets ``reply`` for it."""
         self.outbox.server.add(Execute(self.no_name).encode())
         self.pending.push(Expected(Kind.POISON, reply=reply))
 

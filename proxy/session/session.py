@@ -93,7 +93,7 @@ class Session:
     def _settle(self, relay: Relay) -> None:
         """After every event: what waited for the queue to drain goes on, and what may now be read is read."""
         waiting = relay.waiting
-        if waiting is not None and not relay.pending and waiting.what in ("drain", "probe"):
+        if waiting is not None and not relay.pending and waiting.what in ("drain", "sync", "question"):
             relay.resume()
         requests.pump(relay)
         relay.check_backlog()
@@ -147,9 +147,10 @@ class Session:
             return
         if relay.holder.hold is not None:
             relay.holder.cancel(relay, "cancelled by the client")
-        elif any(not expected.silent for expected in relay.pending):
+            return
+        if any(expected.question is None or expected.question.may_wait for expected in relay.pending):
             self._cancel_server()
-        elif relay.waiting is not None:
+        if relay.waiting is not None and all(expected.question is not None for expected in relay.pending):
             relay.cancelled = True  # a server would be busy with the statement by now
 
     def _cancel_server(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.policy.decision import Allow, Deny, RequireApproval
-from proxy.policy.engine import admits, stable_until
+from proxy.policy.engine import admits, estimates, stable_until
 from proxy.sql.facts import Analysis, MaskPlan, SyntaxProblem
 from tests.proxy.policy.example import NOW, ask, bundle, facts, masking, payload, rule
 
@@ -268,3 +268,16 @@ class TestStableUntil:
             if after < stable_until(policy, "crm", before):
                 for action in ("select", "insert"):
                     assert ask(policy, facts(action), now=before) == ask(policy, facts(action), now=after)
+
+
+def test_the_estimates_that_make_a_difference() -> None:
+    over = [rule("deny", name=f"r{i}", estimated_rows={"over": n}) for i, n in enumerate((10, 100, 10))]
+    assert estimates(bundle(rules=over), "crm") == (0, 11, 101)
+    assert estimates(bundle(rules=[rule("deny", estimated_rows={"over": 5}, connections=["crm"])]), "other") == ()
+    assert estimates(bundle(rules=[rule("deny", actions=["drop"])]), "crm") == ()
+
+
+def test_the_reason_says_what_was_expected() -> None:
+    policy = bundle(rules=[rule("deny", estimated_rows={"over": 5})])
+    assert "about 6 rows expected (more than 5)" in ask(policy, facts("select"), estimated_rows=6).reason
+    assert "unknown number of rows" in ask(policy, facts("select")).reason

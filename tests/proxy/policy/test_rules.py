@@ -91,6 +91,25 @@ def test_an_estimate_that_nobody_has_allows_nothing() -> None:
     assert not speaks("allow", estimated_rows={"over": 0})
 
 
+def test_an_estimate_is_compared() -> None:
+    for then in ("deny", "approve", "allow"):
+        assert speaks(then, situation={"estimated_rows": 11}, estimated_rows={"over": 10})
+        assert not speaks(then, situation={"estimated_rows": 10}, estimated_rows={"over": 10})
+
+
+@pytest.mark.parametrize(
+    ("statement", "known"),
+    [
+        (facts("transaction"), True), (facts("set"), True), (facts("listen"), True), (facts("cursor"), True), (facts("create"), True),
+        (facts("prepare", actions=("prepare", "delete"), writes=("t",)), True), (facts("create", writes=("t",)), False),
+        (facts("cursor", reads=("t",)), False), (facts("do"), False), (facts("truncate", writes=("t",)), False), (facts("drop"), False),
+    ],
+)  # fmt: skip
+def test_what_has_no_rows_needs_no_estimate(statement: Any, known: bool) -> None:
+    assert speaks("deny", statement, estimated_rows={"over": 0}) is not known
+    assert not speaks("allow", statement, estimated_rows={"over": 0})
+
+
 def test_a_short_function_name_means_only_postgresqls_own_where_it_allows() -> None:
     evil = facts("select", functions=("evil.pg_sleep",))
     assert speaks("deny", evil, functions=["pg_sleep"])

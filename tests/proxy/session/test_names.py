@@ -1,8 +1,7 @@
 import pytest
 
-from proxy.session.names import Names, codec, given_back_within, need_names, probe
+from proxy.session.names import Names, codec, given_back_within, need_names
 from proxy.sql.facts import Facts
-from proxy.wire.backend import DataRow
 from proxy.wire.codec import MalformedError
 
 
@@ -12,16 +11,16 @@ def facts(action: str = "set", **more: object) -> Facts:
 
 def known() -> Names:
     names = Names()
-    names.learn(DataRow((b'["pg_catalog","a b"]', b"role")))
+    names.learn([(b'["pg_catalog","a b"]', b"role")])
     return names
 
 
 def test_the_probe_is_learned() -> None:
     names = known()
     assert (names.path, names.role) == (("pg_catalog", "a b"), "role")
-    for row in (DataRow(()), DataRow((None, b"x")), DataRow((b"junk", b"x"))):
+    for rows in ([], [()], [(None, b"x")], [(b"junk", b"x")], [(b"[]", b"x")] * 2):
         with pytest.raises(MalformedError):
-            Names().learn(row)
+            Names().learn(rows)
 
 
 def test_a_statement_that_changes_names_makes_them_unknown() -> None:
@@ -38,7 +37,7 @@ def test_the_end_of_a_transaction_that_changed_names(end: str) -> None:
     names.forwarded(facts("transaction", transaction=end, names_change=True))
     assert names.path is not None  # nothing was changed in it
     names.forwarded(facts(names_change=True))
-    names.learn(DataRow((b'["x"]', b"role")))
+    names.learn([(b'["x"]', b"role")])
     names.forwarded(facts("transaction", transaction="savepoint"))
     assert names.path is not None
     names.forwarded(facts("transaction", transaction=end))
@@ -60,7 +59,7 @@ def test_a_failure_may_undo_what_was_changed() -> None:
     names.failed()
     assert names.path is not None
     names.forwarded(facts(names_change=True))
-    names.learn(DataRow((b'["x"]', b"role")))
+    names.learn([(b'["x"]', b"role")])
     names.failed()
     assert names.path is None
 
@@ -97,10 +96,3 @@ def test_encodings() -> None:
         found = codec(name)
         assert found is not None
         assert "select".encode(found) == b"select"
-
-
-def test_the_probe_ends_with_sync_and_leaves_nothing_behind() -> None:
-    messages = probe(b"own")
-    assert messages.endswith(b"S\0\0\0\x04")
-    assert b"Pown\0" in messages
-    assert b"Sown\0" in messages
