@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 from typing import Any
 
+import msgspec
 from django.contrib.auth.models import Group
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
@@ -15,7 +16,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from approvals import approvers, links, services, shapes
+from approvals import approvers, links, payload, services, shapes
 from approvals.filters import RequestFilter
 from approvals.models import ApprovalRequest, BreakGlass, ShapeApproval, Vote, Workflow
 from controlplane.api import ServiceViewSet
@@ -27,11 +28,29 @@ from controlplane.serializers import ServiceSerializer, names
 # --- workers ------------------------------------------------------------------------------------------------------------
 
 
+class ParametersField(serializers.JSONField):
+    """``[{"n", "oid", "text"}]`` → texts by number."""
+
+    def to_internal_value(self, data: Any) -> dict[int, str | None]:
+        try:
+            return {item.n: item.text for item in msgspec.convert(data, tuple[payload.Parameter, ...])}
+        except msgspec.ValidationError:
+            raise serializers.ValidationError("These are no parameters.") from None
+
+
+class RunSerializer(serializers.Serializer):
+    shape = serializers.RegexField("^[0-9a-f]{64}$")
+    sql = serializers.CharField(trim_whitespace=False)
+    normalised = serializers.CharField(trim_whitespace=False)
+    parameters = ParametersField()
+
+
 class ClaimSerializer(serializers.Serializer):
     binding = serializers.RegexField("^[0-9a-f]{64}$")
     subject = serializers.CharField(max_length=255, trim_whitespace=False)
     connection = serializers.CharField(max_length=255, trim_whitespace=False)
-    shape = serializers.RegexField("^([0-9a-f]{64})?$", default="", allow_blank=True)
+    workflow = serializers.CharField(max_length=100, trim_whitespace=False)
+    run = RunSerializer(required=False)
 
 
 class ConsumeSerializer(serializers.Serializer):
@@ -73,7 +92,9 @@ def _not_arrived() -> NotFound:
 @permission_classes([IsWorker])
 def claim(request: Request) -> Response:
     """Use up an approval that covers this statement (200), or learn which request waits for one or was rejected (409)."""
-    found = services.claim(**_valid(ClaimSerializer, request))
+    asked = _valid(ClaimSerializer, request)
+    run = shapes.Run(**asked.pop("run")) if "run" in asked else None
+    found = services.claim(**asked, run=run)
     if found is None:
         raise _not_arrived()
     return _answer(found, status.HTTP_200_OK if found.state == "CONSUMED" else status.HTTP_409_CONFLICT)
@@ -173,7 +194,7 @@ class RequestSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = ApprovalRequest
-        exclude = ("workflow_name",)
+        exclude = ("workflow_name", "places")
         read_only_fields = [field.name for field in ApprovalRequest._meta.concrete_fields]
 
     def get_url(self, request: ApprovalRequest) -> str:
@@ -187,10 +208,13 @@ class AnswerSerializer(serializers.Serializer):
 class TermsSerializer(serializers.Serializer):
     seconds = serializers.IntegerField(min_value=1, max_value=shapes.LONGEST)
     runs = serializers.IntegerField(min_value=1, max_value=shapes.MOST)
+    free = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), default=list, help_text="The numbers n of the $n that may have any value."
+    )
 
 
 class ApproveSerializer(AnswerSerializer):
-    shape = TermsSerializer(required=False, help_text="Also let the statement pass with any values, for so long and so often.")
+    shape = TermsSerializer(required=False, help_text="Also let the statement run again, for so long and so often.")
 
 
 class ReasonSerializer(serializers.Serializer):
@@ -225,7 +249,7 @@ class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def approve(self, request: Request, pk: str) -> Response:
         """Say yes. 403: not yours to decide; 409: no longer open, answered already, or more than the workflow allows."""
         given = _valid(ApproveSerializer, request)
-        terms = shapes.Terms(**given["shape"]) if "shape" in given else None
+        terms = shapes.Terms(**given["shape"] | {"free": frozenset(given["shape"]["free"])}) if "shape" in given else None
         return self._decide(request, True, given["comment"], shape=terms)
 
     @extend_schema(request=AnswerSerializer, responses=RequestSerializer)
@@ -267,7 +291,7 @@ class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
 
 
 class ShapeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """Statements that may run with any values, for a time and a number of runs."""
+    """Statements that may run again, with any value in their free places, for a time and a number of runs."""
 
     queryset = ShapeApproval.objects.none()
     serializer_class = ShapeSerializer

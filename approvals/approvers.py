@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from approvals.models import ApprovalRequest, Workflow
+from approvals.models import ApprovalRequest, Vote, Workflow
 from controlplane.models import Subject, User
 
 
@@ -21,6 +21,11 @@ def eligible(request: ApprovalRequest, *, escalated: bool | None = None) -> list
     wider = request.escalated_at is not None if escalated is None else escalated
     subject = _subject(request)
     return [user for user in members(request.workflow, escalated=wider) if not _excluded(request, subject, user)]
+
+
+def counted(request: ApprovalRequest) -> list[Vote]:
+    """The yeses that count: of people who may still answer. Who lost the role after their yes does not."""
+    return list(request.votes.filter(approve=True, user__in=eligible(request)).select_related("user"))
 
 
 def objection(request: ApprovalRequest, user: User) -> str:

@@ -83,7 +83,7 @@ class Workflow(models.Model):
     shapes = models.BooleanField(
         "approve shapes",
         default=False,
-        help_text="Approvers may approve the same statement with other values for a time, up to a number of runs.",
+        help_text="Approvers may let a statement run again, also with other values, for a time and up to a number of runs.",
     )
 
     objects = WorkflowQuerySet.as_manager()
@@ -162,6 +162,7 @@ class ApprovalRequest(models.Model):
     bound = models.BigIntegerField(null=True, help_text="Rows that it may change at most; if it changes more, it is undone.")
     normalised = models.TextField(blank=True, help_text="The statement with its constants replaced by $n.")
     shape = models.CharField(max_length=64, blank=True, help_text="What statements share that differ in values only; empty: values matter.")
+    places = models.JSONField(default=list, help_text="Where values stand in it (places.py), for those that may run with others.")
     worker = models.UUIDField()
     requested_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
@@ -197,6 +198,7 @@ class Vote(models.Model):
     comment = models.TextField(blank=True)
     shape_seconds = models.PositiveIntegerField(null=True, help_text="For how long this person lets the statement's shape pass, too.")
     shape_runs = models.PositiveIntegerField(null=True, help_text="And how many times.")
+    shape_free = ArrayField(models.PositiveIntegerField(), default=list, help_text="And in which places with any value.")
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -229,7 +231,8 @@ class BreakGlass(models.Model):
 
 
 class ShapeApproval(models.Model):
-    """A yes to one statement with any values, for one subject, until it expires or is used up. What it covers never changes."""
+    """A yes to one statement again and again, with any value in the places named by ``free``, for one subject, until it expires or
+    is used up. What it covers never changes."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.OneToOneField(ApprovalRequest, on_delete=models.PROTECT, related_name="shape_approval")
@@ -237,6 +240,7 @@ class ShapeApproval(models.Model):
     subject = models.CharField(max_length=255)
     connection = models.CharField(max_length=255)
     workflow = models.ForeignKey(Workflow, null=True, on_delete=models.SET_NULL, related_name="+")
+    free = ArrayField(models.PositiveIntegerField(), default=list, help_text="The places whose values may differ.")
     bound = models.BigIntegerField(null=True, help_text="Rows that each run may change at most.")
     granted_by = models.CharField(max_length=500)
     granted_at = models.DateTimeField(default=timezone.now)

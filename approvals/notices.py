@@ -109,13 +109,19 @@ def _attempt(delivery: Delivery) -> None:
         else:
             message_to(delivery).send()
     except Exception as error:  # whatever the other side or its library did, the row must say so and be tried again
-        said = str(error) if isinstance(error, webhooks.NotDelivered) else f"{type(error).__name__}: {one_line(str(error), 400)}"
-        delivery.error = said[:500]
+        delivery.error = _said(delivery, error)[:500]
         delivery.next_attempt_at = timezone.now() + timedelta(seconds=5 * 2**delivery.attempts)
         if delivery.attempts >= ATTEMPTS:
             delivery.state = Delivery.State.FAILED
     else:
         delivery.state, delivery.sent_at, delivery.error = Delivery.State.SENT, timezone.now(), ""
+
+
+def _said(delivery: Delivery, error: Exception) -> str:
+    if isinstance(error, webhooks.NotDelivered):
+        return str(error)
+    # What a library says of a webhook could quote its address, which is a secret.
+    return type(error).__name__ + (f": {one_line(str(error), 400)}" if delivery.user else "")
 
 
 def message_to(delivery: Delivery) -> EmailMultiAlternatives:
@@ -156,14 +162,16 @@ def event_of(delivery: Delivery) -> webhooks.Event:
     fields = {name: getattr(request, name) for name in plain}
     fields["preview"] = {name: value for name, value in (request.preview or {}).items() if name != "plan"}  # plans hold constants
     fields |= {"request": str(request.pk), "workflow": request.workflow_name, "expires_at": request.expires_at.isoformat()}
+    at = request.requested_at if delivery.kind == Delivery.Kind.ASKED else request.escalated_at
     if delivery.kind == Delivery.Kind.ALARM:
         broken = request.break_glass
+        at = broken.at
         facts[-1] = ("Reason given", one_line(broken.reason, 300))
         fields |= {"by": broken.user.username, "reason_given": broken.reason}
     return webhooks.Event(
         id=f"{request.pk}-{delivery.kind}",
         type={"asked": "approval.requested", "escalated": "approval.escalated", "alarm": "approval.broken_glass"}[delivery.kind],
-        at=request.requested_at,
+        at=at,
         title=one_line(_title(delivery), 150),
         facts=tuple((name, value) for name, value in facts if value),
         url=links.request_url(request.pk),

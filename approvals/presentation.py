@@ -9,6 +9,7 @@ from django.db.models import Count
 
 from approvals.layout import laid_out
 from approvals.models import ApprovalRequest
+from approvals.places import PARAMETER, written
 from approvals.states import State
 from audit import services as audit
 from audit.visible import in_order, one_line, pieces
@@ -97,6 +98,13 @@ def _size(sql: str) -> str:
 def parameters_line(request: ApprovalRequest, limit: int = 160) -> str:
     """The parameters for lists, where requests often differ in nothing else."""
     return one_line(", ".join(f"${item['n']} = {item['line']}" for item in map(_parameter, request.parameters[:20])), limit)
+
+
+def places(request: ApprovalRequest) -> list[dict[str, Any]]:
+    """The values of a statement by their place, for whoever names those that may differ."""
+    texts = {item["n"]: _parameter(item)["line"] for item in request.parameters}
+    found = written(request.sql, request.normalised) or {}
+    return [{"n": n, "line": one_line(texts[n] if kind == PARAMETER else _flat(text), 80)} for n, (kind, text) in found.items()]
 
 
 def _parameter(item: dict[str, Any]) -> dict[str, Any]:

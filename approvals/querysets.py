@@ -68,9 +68,10 @@ class RequestQuerySet(models.QuerySet):
         """What this subject asked for before that differs in values only."""
         return self.filter(subject=subject, connection=connection, normalised=normalised).exclude(normalised="")
 
-    def for_statement(self, *, binding: str, subject: str, connection: str) -> RequestQuerySet:
-        """Requests that cover exactly this statement of this subject on this connection, oldest first."""
-        return self.filter(binding=binding, subject=subject, connection=connection).order_by("requested_at", "id")
+    def for_statement(self, *, binding: str, subject: str, connection: str, workflow: str) -> RequestQuerySet:
+        """Requests that cover exactly this statement of this subject on this connection, oldest first; of another workflow none does."""
+        found = self.filter(binding=binding, subject=subject, connection=connection, workflow_name=workflow)
+        return found.order_by("requested_at", "id")
 
 
 class _OfRequests(models.QuerySet):

@@ -16,7 +16,8 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from approvals import approvers, hints, links, notices, payload, shapes, withheld
+from approvals import answers, approvers, hints, links, notices, payload, places, shapes, withheld
+from approvals.answers import Answer
 from approvals.models import ApprovalRequest, BreakGlass, Delivery, ShapeApproval, Vote, Way, Workflow
 from approvals.states import State, may_become
 from audit import services as audit
@@ -63,10 +64,7 @@ def open_request(content: Mapping[str, Any], worker: Worker) -> ApprovalRequest:
             return _same(request, asked)
         _record("approval.requested", request, by=request.subject)
         hints.publish(request)
-        reason = _within_policy(request)
-        if reason:
-            _move(request, State.APPROVED, by=POLICY, comment=reason, way=Way.POLICY)
-        else:
+        if _answer(request, Answer(None, approve=True, comment=answers.within_policy(request)), now):
             _ask_around(request, now)
     return request
 
@@ -83,26 +81,18 @@ def decide(
     """Count one person's answer; the last yes that the workflow needs approves, one no rejects.
 
     ``break_glass``: an emergency, in which this one yes is enough; ``comment`` says why. ``shape``: with the yes, let the
-    same statement with other values pass for a time. Raises: Refused — not an approver, the requester, answered already, no
-    longer open, or more than the workflow allows.
+    statement run again for a time. Raises: Refused — not an approver, the requester, answered already, no longer open, or more
+    than the workflow allows.
     """
     now = timezone.now()
-    comment = comment.replace("\0", "").strip()
+    answer = Answer(actor, approve, comment.replace("\0", "").strip(), break_glass and approve, shape if approve else None)
     with transaction.atomic():
         locked = _locked(request.pk if isinstance(request, ApprovalRequest) else request)
         if locked is None:
             raise Refused("There is no such request.")
-        problem = "This request has expired." if _expire(locked, now) else ""
-        if not problem and break_glass:
-            problem = _glass_objection(locked, actor, approve, comment) or ("An emergency covers one statement." if shape else "")
-        elif not problem:
-            problem = _objection(locked, actor) or (shapes.objection(locked, shape) if shape and approve else "")
-        if not problem and break_glass:
-            _break_glass(locked, actor, comment, now)
-        elif not problem:
-            _vote(locked, actor, approve, comment, now, shape if approve else None)
+        problem = "This request has expired." if _expire(locked, now) else _answer(locked, answer, now)
     if problem:
-        raise Refused(problem)
+        raise Refused(problem)  # outside: that it expired stands
     return locked
 
 
@@ -134,19 +124,23 @@ def revoke_shape(approval: ShapeApproval, *, actor: User) -> ShapeApproval:
     return locked
 
 
-def claim(*, binding: str, subject: str, connection: str, shape: str = "") -> Standing | None:
-    """Use up an approval that covers this statement, or name the request that waits for one, or a ticket's no; else None."""
+def claim(*, binding: str, subject: str, connection: str, workflow: str, run: shapes.Run | None = None) -> Standing | None:
+    """Use up an approval that covers this statement, or name the request that waits for one, or a ticket's no; else None.
+
+    Only what the workflow that is asked now has said counts. ``run``: the statement itself, where one of its shape might do.
+    """
     now = timezone.now()
+    whose = {"subject": subject, "connection": connection, "workflow": workflow}
     with transaction.atomic():
         # EXPIRED rows need no look here: they are filtered out by time whether or not the beat has been there.
-        covering = ApprovalRequest.objects.for_statement(binding=binding, subject=subject, connection=connection).filter(expires_at__gt=now)
+        covering = ApprovalRequest.objects.for_statement(binding=binding, **whose).filter(expires_at__gt=now)
         approved = covering.filter(state=State.APPROVED).select_for_update(of=("self",)).first()
         if approved is not None:
             _move(approved, State.CONSUMED, by=subject)
             return standing(approved)
-        covering_shape = shapes.covering(shape=shape, subject=subject, connection=connection, now=now)
-        if covering_shape is not None:
-            return _use(covering_shape, binding)
+        shape = shapes.covering(run, now=now, **whose) if run else None
+        if shape is not None:
+            return _use(shape, binding)
         # Nobody waits for a ticket's answer: a no is told to whoever runs the statement again, for as long as a yes would have been good.
         refused = covering.filter(state=State.REJECTED, workflow__hold="ticket")
         found = covering.filter(state=State.PENDING).first() or refused.last()
@@ -213,7 +207,10 @@ def escalate_due(now: datetime) -> int:
 def _row(asked: payload.Payload, worker: Worker, workflow: Workflow | None, now: datetime) -> dict[str, Any]:
     """The columns of a new request. One whose workflow does not exist lives just long enough to be refused."""
     described = {name: value for name, value in msgspec.to_builtins(asked).items() if name not in ("id", "worker", "workflow", "boot")}
+    found = places.of(asked.sql, asked.normalised, {item.n: item.text for item in asked.parameters}) if asked.shape else None
     return described | withheld.without_secrets(asked) | {
+        "shape": asked.shape if found is not None else "",
+        "places": msgspec.to_builtins(found or ()),
         "worker": worker.pk,
         "workflow": workflow,
         "workflow_name": asked.workflow,
@@ -226,22 +223,6 @@ def _same(request: ApprovalRequest, asked: payload.Payload) -> ApprovalRequest:
     if (request.binding, request.subject, request.connection) != (asked.binding, asked.subject, asked.connection):
         raise payload.PayloadError("another request has this id")
     return request
-
-
-def _within_policy(request: ApprovalRequest) -> str:
-    """Why the workflow approves this without a person, in words; empty where a person decides.
-
-    What counts is what was counted and what will be enforced. Rows that change elsewhere by foreign keys are not in it.
-    """
-    workflow, preview = request.workflow, request.preview or {}
-    counted, bound = preview.get("affected_rows"), request.bound
-    if workflow is None or workflow.auto_approve_rows is None or counted is None or bound is None or preview.get("cascades"):
-        return ""
-    if not request.actions or not set(request.actions) <= set(workflow.auto_approve_actions):
-        return ""
-    if max(counted, bound) > workflow.auto_approve_rows:
-        return ""
-    return f"Approved by the policy: {', '.join(request.actions)} of at most {workflow.auto_approve_rows} rows; {counted} were counted."
 
 
 def _ask_around(request: ApprovalRequest, now: datetime) -> None:
@@ -267,56 +248,45 @@ def _escalate(request: ApprovalRequest, now: datetime) -> None:
     notices.queue(request, Delivery.Kind.ESCALATED, more)
 
 
-def _objection(request: ApprovalRequest, actor: User) -> str:
-    if request.state != State.PENDING:
-        return f"This request is already {State(request.state).label}."
-    if request.votes.filter(user=actor).exists():
-        return "You have answered this request already."
-    return approvers.objection(request, actor)
+def _answer(request: ApprovalRequest, answer: Answer, now: datetime) -> str:
+    """Act on an answer to a locked request, if it counts, or say why it does not. Nothing else approves anything."""
+    problem = answers.objection(request, answer)
+    if problem:
+        return problem
+    if answer.actor is None:
+        _move(request, State.APPROVED, by=POLICY, comment=answer.comment, way=Way.POLICY)
+    elif answer.break_glass:
+        BreakGlass.objects.create(request=request, user=answer.actor, reason=answer.comment, at=now)
+        _move(request, State.APPROVED, by=answer.actor.username, comment=answer.comment, way=Way.BREAK_GLASS)
+        notices.queue(request, Delivery.Kind.ALARM, approvers.alarmed(request))
+    else:
+        _vote(request, answer, answer.actor, now)
+    return ""
 
 
-def _glass_objection(request: ApprovalRequest, actor: User, approve: bool, reason: str) -> str:
-    if request.state != State.PENDING:
-        return f"This request is already {State(request.state).label}."
-    if not approve:
-        return "Glass is broken to approve; to say no, reject."
-    return approvers.break_glass_objection(request, actor) or ("" if reason else "Say why this cannot wait.")
-
-
-def _break_glass(request: ApprovalRequest, actor: User, reason: str, now: datetime) -> None:
-    BreakGlass.objects.create(request=request, user=actor, reason=reason, at=now)
-    _move(request, State.APPROVED, by=actor.username, comment=reason, way=Way.BREAK_GLASS)
-    notices.queue(request, Delivery.Kind.ALARM, approvers.alarmed(request))
-
-
-def _vote(request: ApprovalRequest, actor: User, approve: bool, comment: str, now: datetime, shape: shapes.Terms | None) -> None:
-    terms = {"shape_seconds": shape.seconds, "shape_runs": shape.runs} if shape else {}
-    Vote.objects.create(request=request, user=actor, approve=approve, comment=comment, at=now, **terms)
-    if not approve:
-        _move(request, State.REJECTED, by=actor.username, comment=comment)
+def _vote(request: ApprovalRequest, answer: Answer, actor: User, now: datetime) -> None:
+    terms = shapes.columns(answer.shape) if answer.shape else {}
+    Vote.objects.create(request=request, user=actor, approve=answer.approve, comment=answer.comment, at=now, **terms)
+    if not answer.approve:
+        _move(request, State.REJECTED, by=actor.username, comment=answer.comment)
         return
-    # Only people who may still answer count: whoever lost the role between their yes and the last one does not.
-    counted = list(request.votes.filter(approve=True, user__in=approvers.eligible(request)).select_related("user"))
+    counted = approvers.counted(request)
     if len(counted) < request.workflow.quorum:
-        _record("approval.voted", request, by=actor.username, comment=comment)
+        _record("approval.voted", request, by=actor.username, comment=answer.comment)
         return
-    _move(request, State.APPROVED, by=actor.username, comment=comment)
+    _move(request, State.APPROVED, by=actor.username, comment=answer.comment)
     granted = shapes.grant(request, counted, now)
     if granted is not None:
         _record("approval.shape_approved", request, by=granted.granted_by, of=granted)
 
 
 def _use(approval: ShapeApproval, binding: str) -> Standing:
-    """Count one run of a statement whose shape was approved."""
+    """Count one run of a statement whose shape was approved. It has the approval's id, since its own request was never made."""
     approval.uses += 1
     approval.save(update_fields=["uses"])
-    origin = approval.request
-    audit.record("approval.consumed", {
-        "request": str(approval.pk), "by": approval.subject, "subject": approval.subject, "connection": approval.connection,
-        "binding": binding, "comment": "", "way": Way.SHAPE.value,
-    })  # fmt: skip
+    _record("approval.consumed", approval.request, by=approval.subject, binding=binding, way=Way.SHAPE.value, shape=str(approval.pk))
     said = f"run {approval.uses} of {approval.limit} of an approved shape"
-    return Standing(str(approval.pk), State.CONSUMED.value, said, links.request_url(origin.pk), bound=approval.bound)
+    return Standing(str(approval.pk), State.CONSUMED.value, said, links.request_url(approval.request_id), bound=approval.bound)
 
 
 def _expire(request: ApprovalRequest, now: datetime) -> bool:
@@ -342,7 +312,9 @@ def _move(request: ApprovalRequest, state: State, *, by: str, comment: str = "",
 def _record(
     kind: str, request: ApprovalRequest, *, by: str, comment: str = "", of: ShapeApproval | None = None, **more: str | list[str]
 ) -> None:
-    terms = {"shape": str(of.pk), "runs": of.limit, "until": int(of.expires_at.timestamp()), "bound": of.bound} if of else {}
+    terms = {} if of is None else {
+        "shape": str(of.pk), "runs": of.limit, "until": int(of.expires_at.timestamp()), "bound": of.bound, "free": list(of.free),
+    }  # fmt: skip
     audit.record(kind, {
         "request": str(request.pk), "by": by, "subject": request.subject, "connection": request.connection,
         "binding": request.binding, "comment": comment, **terms, **more,

@@ -29,13 +29,17 @@ from controlplane.models import User
 
 PAGE = 20
 ANSWERS = ("approve", "reject", "break_glass")
+MORE = ("break_glass", "review")  # takes a sign-in
 DURATIONS = ((900, "15 minutes"), (3600, "1 hour"), (4 * 3600, "4 hours"), (shapes.LONGEST, "24 hours"))
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """The page behind an e-mail's link: the link alone says which approver is asked."""
+    """The page behind an e-mail's link: the link alone says which approver is asked.
+
+    It is good for a yes or no to this one statement. Whoever wants more (emergencies, reviews, shapes) signs in.
+    """
     found = links.read_token(token)
     if found is None:
         return _problem(request, 404, "This link is not valid", "It may have been cut or changed on its way. Open it from the e-mail.")
@@ -46,9 +50,9 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     if approval is None or person is None:
         return _problem(request, 404, "This link is not valid", "The request, or the person whom it was sent to, does not exist here.")
     objection = approvers.objection(approval, person)
-    if objection and approvers.break_glass_objection(approval, person):
+    if objection:
         return _problem(request, 403, "This is not yours to decide", objection)
-    return _page(request, approval, person)
+    return _page(request, approval, person, signed_in=request.user.pk == person.pk)
 
 
 @never_cache
@@ -56,8 +60,11 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The same page for whoever is signed in and may see the request."""
+    shape = ShapeApproval.objects.filter(pk=pk).first()
+    if shape is not None:  # the ledger's records of its runs have its id
+        return redirect("approvals:detail", shape.request_id)
     approval = get_object_or_404(ApprovalRequest.objects.visible_to(request.user).select_related("workflow"), pk=pk)
-    return _page(request, approval, request.user)
+    return _page(request, approval, request.user, signed_in=True)
 
 
 @never_cache
@@ -139,62 +146,71 @@ def _places(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _page(request: HttpRequest, approval: ApprovalRequest, person: User) -> HttpResponse:
+def _page(request: HttpRequest, approval: ApprovalRequest, person: User, *, signed_in: bool) -> HttpResponse:
     if request.method != "POST":
-        return _show(request, approval, person)
+        return _show(request, approval, person, signed_in)
     answer, comment = request.POST.get("answer", ""), request.POST.get("comment", "")[:2000]
+    shape = _terms(request) if answer == "approve" else None
+    if (answer in MORE or shape) and not signed_in:
+        return _show(request, approval, person, signed_in, problem="Sign in for this: the link is good for one statement.", status=403)
     try:
         if answer == "review" and hasattr(approval, "break_glass"):
             services.review(approval.break_glass, actor=person, comment=comment)
         elif answer in ANSWERS:
             services.decide(
-                approval, actor=person, approve=answer != "reject", comment=comment, break_glass=answer == "break_glass",
-                shape=_terms(request) if answer == "approve" else None,
-            )  # fmt: skip
+                approval, actor=person, approve=answer != "reject", comment=comment, break_glass=answer == "break_glass", shape=shape
+            )
         else:
-            return _show(request, approval, person, problem="Choose Approve or Reject.", status=400)
+            return _show(request, approval, person, signed_in, problem="Choose Approve or Reject.", status=400)
     except services.Refused as refusal:
         approval.refresh_from_db()
-        return _show(request, approval, person, problem=str(refusal), status=409)
+        return _show(request, approval, person, signed_in, problem=str(refusal), status=409)
     return HttpResponseRedirect(request.path)
 
 
 def _terms(request: HttpRequest) -> shapes.Terms | None:
-    """For how long and how often the form lets other values pass; what is no number is never agreed to."""
+    """For how long, how often and where the form lets other values pass; what is no number is never agreed to."""
     if request.POST.get("shape") != "yes":
         return None
-    given = [request.POST.get(name, "") for name in ("shape_seconds", "shape_runs")]
-    seconds, runs = [int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0 for text in given]
-    return shapes.Terms(seconds, runs)
+    seconds, runs = [_number(request.POST.get(name, "")) for name in ("shape_seconds", "shape_runs")]
+    return shapes.Terms(seconds, runs, frozenset(map(_number, request.POST.getlist("free"))))
 
 
-def _show(request: HttpRequest, approval: ApprovalRequest, person: User, problem: str = "", status: int = 200) -> HttpResponse:
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _show(
+    request: HttpRequest, approval: ApprovalRequest, person: User, signed_in: bool, *, problem: str = "", status: int = 200
+) -> HttpResponse:
     votes = list(approval.votes.select_related("user"))
     own_vote = next((vote for vote in votes if vote.user_id == person.pk), None)
     objection = approvers.objection(approval, person)
-    context = presentation.of(approval) | presentation.earlier(approval) | _standing(approval) | {
+    standing = _standing(approval)
+    needed = approval.workflow.quorum if approval.workflow else 1
+    may_answer = standing["open"] and not own_vote and not objection
+    broken = BreakGlass.objects.filter(request=approval).select_related("user", "reviewed_by").first()
+    context = presentation.of(approval) | presentation.earlier(approval) | standing | {
         "person": person.get_full_name() or person.username,
-        "other_session": request.user.is_authenticated and request.user.pk != person.pk,
+        "signed_in": signed_in,
+        "other_session": request.user.is_authenticated and not signed_in,
         "votes": votes,
         "votes_for": sum(vote.approve for vote in votes),
-        "needed": approval.workflow.quorum if approval.workflow else 1,
+        "needed": needed,
         "own_vote": own_vote,
         "objection": objection,
         "problem": problem,
         "deliveries": list(approval.deliveries.select_related("user").order_by("id")),
-        "broken": BreakGlass.objects.filter(request=approval).select_related("user", "reviewed_by").first(),
+        "broken": broken,
         "granted": ShapeApproval.objects.filter(request=approval).first(),
+        "may_answer": may_answer,
+        # Who is enough anyway breaks nothing.
+        "may_break_glass": standing["open"] and not (may_answer and needed == 1) and not approvers.break_glass_objection(approval, person),
+        "may_review": broken and not broken.reviewed_at and not approvers.review_objection(approval, person),
     }  # fmt: skip
-    context["may_answer"] = context["open"] and not own_vote and not objection
-    context["may_break_glass"] = (
-        context["open"]
-        and not (context["may_answer"] and context["needed"] == 1)  # who is enough anyway breaks nothing
-        and not approvers.break_glass_objection(approval, person)
-    )
-    context["may_review"] = context["broken"] and not context["broken"].reviewed_at and not approvers.review_objection(approval, person)
-    if context["may_answer"] and approval.workflow.shapes:
+    if may_answer and approval.workflow.shapes:
         context |= {"shape": True, "shape_problem": shapes.possible(approval), "durations": DURATIONS, "most_runs": shapes.MOST}
-        context["shape_spans"] = laid_out(approval.normalised)
+        context |= {"shape_spans": laid_out(approval.normalised), "shape_places": presentation.places(approval)}
     return render(request, "approvals/approval.html", context, status=status)
 
 

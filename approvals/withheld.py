@@ -19,8 +19,10 @@ from policies import services as policy
 from proxy.policy.names import NamePattern, parse_pattern
 from proxy.sql import parser
 
-# Nodes that bring parameter and column together; AND, OR and NOT do not.
-_MEET = frozenset("A_Expr FuncCall CaseExpr SubLink RowExpr MinMaxExpr CoalesceExpr A_ArrayExpr BooleanTest NullTest".split())
+# Nodes whose parts have nothing to do with each other. In every other one parameter and column meet.
+_APART = frozenset(
+    "SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt MergeWhenClause OnConflictClause JoinExpr BoolExpr List ResTarget".split()
+)
 # Where these are, a name need not be that of a table's column.
 _RENAMING = frozenset("SubLink RangeSubselect CommonTableExpr RangeFunction WithClause".split())
 
@@ -44,6 +46,8 @@ def _secret(asked: Payload) -> frozenset[int] | None:
     if not asked.parameters:
         return frozenset()
     columns = _Columns(asked)
+    if not asked.relations and columns.of_connection:
+        return None  # what it touches is not known
     if not columns.any:
         return frozenset()
     try:
@@ -62,12 +66,14 @@ class _Columns:
     """Which names stand for masked columns of the tables that a statement touches."""
 
     relations: tuple[str, ...]
+    of_connection: bool
     patterns: list[NamePattern]
     masked: frozenset[str]
 
     def __init__(self, asked: Payload) -> None:
         self.relations = asked.relations
         found = [parse_pattern(column, parts=3) for column in policy.masked_columns(asked.connection)]
+        self.of_connection = bool(found)
         self.patterns = [pattern for pattern in found if any(_could_be_of(pattern, relation) for relation in asked.relations)]
         self.masked = frozenset(name.rpartition(".")[2] for name in asked.masked)
 
@@ -107,7 +113,8 @@ def _meets(kind: str, fields: parser.Node, columns: _Columns, rows: set[str]) ->
     """Whether a masked column (or a whole row) and what stands with it in this node meet."""
     if kind == "ResTarget":
         return columns.secret(fields.get("name", ""))
-    return kind in _MEET and any(name in rows or columns.secret(name) for name in _named_in(fields))
+    is_node = kind[:1].isupper()  # and no name of a field
+    return is_node and kind not in _APART and any(name in rows or columns.secret(name) for name in _named_in(fields))
 
 
 def _inserted(insert: parser.Node, columns: _Columns) -> Iterator[int]:

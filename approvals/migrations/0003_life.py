@@ -141,6 +141,7 @@ class Migration(migrations.Migration):
                 ('shape', models.CharField(max_length=64)),
                 ('subject', models.CharField(max_length=255)),
                 ('connection', models.CharField(max_length=255)),
+                ('free', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), default=list, help_text='The places whose values may differ.', size=None)),
                 ('bound', models.BigIntegerField(help_text='Rows that each run may change at most.', null=True)),
                 ('granted_by', models.CharField(max_length=500)),
                 ('granted_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -175,6 +176,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='approvalrequest',
+            name='places',
+            field=models.JSONField(default=list, help_text='Where values stand in it (places.py), for those that may run with others.'),
+        ),
+        migrations.AddField(
+            model_name='approvalrequest',
             name='preview',
             field=models.JSONField(help_text='What the statement would do, as the worker found out without running it.', null=True),
         ),
@@ -192,6 +198,11 @@ class Migration(migrations.Migration):
             model_name='delivery',
             name='kind',
             field=models.CharField(choices=[('asked', 'an answer is needed'), ('escalated', 'an answer is still needed'), ('alarm', 'somebody broke glass')], default='asked', max_length=9),
+        ),
+        migrations.AddField(
+            model_name='vote',
+            name='shape_free',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), default=list, help_text='And in which places with any value.', size=None),
         ),
         migrations.AddField(
             model_name='vote',
@@ -246,7 +257,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='workflow',
             name='shapes',
-            field=models.BooleanField(default=False, help_text='Approvers may approve the same statement with other values for a time, up to a number of runs.', verbose_name='approve shapes'),
+            field=models.BooleanField(default=False, help_text='Approvers may let a statement run again, also with other values, for a time and up to a number of runs.', verbose_name='approve shapes'),
         ),
         migrations.AlterField(
             model_name='delivery',

@@ -24,7 +24,7 @@ def _fields(public: str, sensitive: str = "") -> dict[str, str]:
 
 
 _APPROVAL = _fields("request by subject connection binding way", "comment")
-_SHAPE = _fields("request by subject connection binding shape runs until bound", "comment")
+_SHAPE = _fields("request by subject connection binding shape runs until bound free", "comment")
 
 # Kind -> field -> class. What is not here is secret: it must not leave the process, so such a record is refused.
 CLASSES: Mapping[str, Mapping[str, str]] = {
@@ -48,7 +48,7 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "approval.rejected": _APPROVAL,
     "approval.expired": _APPROVAL,
     "approval.cancelled": _APPROVAL,
-    "approval.consumed": _APPROVAL,
+    "approval.consumed": _APPROVAL | _fields("shape"),
     "approval.escalated": _APPROVAL | _fields("to"),
     "approval.reviewed": _APPROVAL,
     "approval.shape_approved": _SHAPE,

@@ -35,20 +35,24 @@ class Hold:
 
 
 _VALUES_ONLY = frozenset({"select", "insert", "update", "delete", "merge"})  # elsewhere constants are options, names or code
+_LONGEST_SHAPE = 20_000  # characters; nobody reads more before they let it run again and again
 
 
 def binding(state: State, prospect: Prospect) -> str:
-    """What an approval covers: exactly this text with these parameters, for this subject, under these masks."""
+    """What an approval covers: exactly this text with these parameters, for this subject, under these names and masks."""
     return _digest(state, prospect, {"sql": prospect.text, "parameters": _exact_parameters(prospect.portal)})
 
 
 def shape(state: State, prospect: Prospect) -> str:
     """What statements share that differ in values only; empty where values decide what a statement is."""
     analysis = prospect.analysis
-    if analysis.problem or len(analysis.statements) != 1 or not analysis.statements[0].actions <= _VALUES_ONLY:
+    if analysis.problem or len(analysis.statements) != 1 or len(prospect.text) > _LONGEST_SHAPE:
         return ""
     (facts,) = analysis.statements
-    return _digest(state, prospect, {"normalised": facts.normalised}) if facts.normalised else ""
+    if not facts.normalised or not facts.actions or not facts.actions <= _VALUES_ONLY:
+        return ""
+    types = list(prospect.portal.prepared.declared) if prospect.portal else []
+    return _digest(state, prospect, {"normalised": facts.normalised, "types": types})
 
 
 def _digest(state: State, prospect: Prospect, what: dict[str, object]) -> str:
@@ -58,7 +62,8 @@ def _digest(state: State, prospect: Prospect, what: dict[str, object]) -> str:
         "connection": state.connection,
         "database": state.database,
         "masks": prospect.context.masks.digest,
-        # Under another search path the same text means other tables.
+        # Under another search path the same text means other tables, types and operators.
+        "path": ["pg_temp" if schema.startswith("pg_temp_") else schema for schema in prospect.context.path],
         "relations": said["relations"],
         "functions": said["functions"],
         **what,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
@@ -12,9 +13,10 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from approvals import approvers, services, tasks
+from approvals import answers, approvers, links, services, tasks
 from approvals.models import ApprovalRequest, BreakGlass, Delivery, Workflow
 from approvals.payload import PayloadError
+from approvals.shapes import Terms
 from approvals.states import State
 from audit import services as audit
 from audit.models import Entry
@@ -77,7 +79,7 @@ def test_a_worker_is_told_the_bound(ask, dana):
     request = services.decide(ask(bound=12), actor=dana, approve=True)
     assert services.consume(request.pk, binding=BINDING)[1].bound == 12
     services.decide(ask(bound=3), actor=dana, approve=True)
-    assert services.claim(binding=BINDING, subject="support-bot", connection="crm").bound == 3
+    assert services.claim(binding=BINDING, subject="support-bot", connection="crm", workflow="owners").bound == 3
 
 
 def test_locks_are_warned_of(ask, dana):
@@ -338,3 +340,46 @@ def test_the_emergency_by_rest(ask, kim, dana):
     assert (answer["way"], answer["break_glass"]["user"], answer["break_glass"]["reviewed_at"]) == ("break_glass", "kim", None)
     assert signed_in(kim).post(f"{path}/review/", {"comment": "fine"}, **as_json).status_code == 409
     assert signed_in(dana).post(f"{path}/review/", {"comment": "fine"}, **as_json).json()["break_glass"]["reviewed_by"] == "dana"
+
+
+# --- the one way to a yes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["vote", "shape", "break_glass", "policy"])
+def test_every_yes_asks_the_same_function_whether_it_counts(ask, lenient, kim, dana, monkeypatch, way):
+    """What a workflow asks of a yes is asked there, so no way may lead around it."""
+    Workflow.objects.update(quorum=1, shapes=True)
+    asked = {"shape": "5a" * 32, "normalised": "DELETE FROM crm.orders WHERE id = $1", "bound": 12}
+    effect = {"preview": COUNTED} if way == "policy" else {}
+    monkeypatch.setattr(answers, "objection", lambda request, answer: f"not so by {answer.actor}")
+    request = ask(**asked | effect)
+    assert request.state == State.PENDING
+    how = {"break_glass": {"break_glass": True, "comment": "now"}, "shape": {"shape": Terms(60, 1)}}.get(way, {})
+    if way != "policy":
+        with pytest.raises(services.Refused, match="not so"):
+            services.decide(request, actor=kim if way == "break_glass" else dana, approve=True, **how)
+    monkeypatch.undo()
+    request.refresh_from_db()
+    assert (request.state, request.votes.count(), BreakGlass.objects.count()) == (State.PENDING, 0, 0)
+    if way == "policy":
+        assert ask(**asked | effect).state == State.APPROVED
+    else:
+        services.decide(request, actor=kim if way == "break_glass" else dana, approve=True, **how)
+
+
+def test_a_link_is_good_for_one_statement_only(ask, kim, dana, workflow):
+    """Who finds the e-mail can say yes or no to what it shows, and nothing beyond."""
+    Workflow.objects.update(shapes=True)
+    workflow.break_glass_users.add(dana)
+    request = ask(shape="5a" * 32, normalised="DELETE FROM crm.orders WHERE id = $1", bound=12)
+    path = urlsplit(links.approver_url(request.pk, dana.pk, int(request.expires_at.timestamp()))).path
+    page = Client().get(path).content.decode()
+    assert "Break the glass" not in page
+    assert 'name="shape"' not in page
+    assert "Sign in</a> to let it run again without asking, or to approve alone" in page
+    shape = {"answer": "approve", "shape": "yes", "shape_seconds": "900", "shape_runs": "5"}
+    for form in ({"answer": "break_glass", "comment": "now"}, {"answer": "review", "comment": "fine"}, shape):
+        assert Client().post(path, form).status_code == 403
+    assert (ApprovalRequest.objects.get().state, request.votes.count()) == (State.PENDING, 0)
+    assert signed_in(dana).post(path, shape).status_code == 302
+    assert request.votes.get().shape_runs == 5

@@ -19,7 +19,7 @@ from audit.models import Entry
 from tests.approvals.conftest import BINDING, payload, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm"}
+STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm", "workflow": "owners"}
 FINAL = {"approval.rejected", "approval.expired", "approval.cancelled", "approval.consumed"}
 
 

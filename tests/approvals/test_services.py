@@ -184,7 +184,7 @@ def test_what_is_decided_stays_decided(ask, dana, workflow, approve):
 
 # --- using --------------------------------------------------------------------------------------------------------------
 
-STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm"}
+STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm", "workflow": "owners"}
 
 
 def test_an_approval_is_claimed_once(ask, dana):
@@ -194,7 +194,7 @@ def test_an_approval_is_claimed_once(ask, dana):
     assert kinds(request)[-1] == "approval.consumed"
 
 
-@pytest.mark.parametrize("other", [{"binding": "cd" * 32}, {"subject": "other-bot"}, {"connection": "erp"}])
+@pytest.mark.parametrize("other", [{"binding": "cd" * 32}, {"subject": "other-bot"}, {"connection": "erp"}, {"workflow": "stricter"}])
 def test_an_approval_covers_nothing_else(ask, dana, other):
     services.decide(ask(), actor=dana, approve=True)
     assert services.claim(**STATEMENT | other) is None
