@@ -32,6 +32,7 @@ def of(request: ApprovalRequest) -> dict[str, Any]:
         "odd_characters": any(piece.kind == "hidden" for piece in pieces(request.sql)),
         "parameters": [_parameter(item) for item in request.parameters],
         "facts": _shown(_facts(request)),
+        "why": _shown([("Why it is held", request.reason)]),
         "effect": effect(request),
         "effects": _shown(_effects(request)),
         "plan": list(pieces((request.preview or {}).get("plan", ""))),
@@ -51,14 +52,14 @@ def effect(request: ApprovalRequest) -> str:
         return f"would change {_rows(changed)} (counted {request.requested_at.astimezone(UTC):%H:%M} UTC)"
     if expected is not None:
         return f"would {'change' if writes else 'return'} about {_rows(expected)} (the planner's estimate)"
-    return "how many rows it would change is not known" if writes else ""
+    return "would change rows; how many is not known" if writes else ""
 
 
 def earlier(request: ApprovalRequest) -> dict[str, Any]:
     """What this agent did before in its session, newest first, and how its requests of this shape were answered."""
     before = audit.before_in_session(request.session, request.requested_at, 10) if request.session else []
     like = ApprovalRequest.objects.like(subject=request.subject, connection=request.connection, normalised=request.normalised)
-    counted = dict(like.exclude(pk=request.pk).order_by().values_list("state").annotate(Count("pk")))
+    counted = dict(like.filter(requested_at__lt=request.requested_at).order_by().values_list("state").annotate(Count("pk")))
     said = counted.get(State.APPROVED, 0) + counted.get(State.CONSUMED, 0)
     others = [item for item in before if item["statement"] != request.statement]
     return {
@@ -132,10 +133,9 @@ def _facts(request: ApprovalRequest) -> list[tuple[str, str]]:
         ("From", request.client),
         ("Application", request.application),
         ("Run", request.run),
-        ("Why it is held", request.reason),
         ("Rules", ", ".join(request.rules)),
         ("What it does", ", ".join(request.actions)),
         ("Touches", ", ".join(request.relations)),
         ("Masked for the subject", ", ".join(request.masked)),
-        ("In a transaction", "yes: what it did before is under “Before, in this session”" if request.in_transaction else ""),
+        ("In a transaction", "yes: what it did before stands under Before" if request.in_transaction else ""),
     ]

@@ -63,7 +63,7 @@ def test_the_effect_is_stored_shown_and_never_changes(ask, dana):
 
 @pytest.mark.parametrize(("asked", "said"), [
     ({"preview": {"estimated_rows": 1}, "actions": ["select"]}, "would return about 1 row (the planner&#x27;s estimate)"),
-    ({"preview": {"estimated_rows": 1200}}, "would change about 1,200 rows"), ({}, "how many rows it would change is not known"),
+    ({"preview": {"estimated_rows": 1200}}, "would change about 1,200 rows"), ({}, "It would change rows; how many is not known."),
 ])  # fmt: skip
 def test_how_certain_the_number_is(ask, dana, asked, said):
     assert said in signed_in(dana).get(f"/approvals/{ask(**asked).pk}/").content.decode()
@@ -104,6 +104,8 @@ def test_what_the_agent_did_before(ask, dana):
     assert "a secret" not in page
     first = signed_in(dana).get(f"/approvals/{ask(normalised='another').pk}/").content.decode()
     assert "has not asked for anything like it before" in first
+    later = signed_in(dana).get(f"/approvals/{ApprovalRequest.objects.earliest('requested_at').pk}/").content.decode()
+    assert "has not asked for anything like it before" in later, "what came after is no precedent"
 
 
 def test_the_exact_text_stands_beside_the_layout(ask, dana):

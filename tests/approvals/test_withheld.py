@@ -43,6 +43,8 @@ def hidden(ask, sql: str, count: int = 3, relations: tuple[str, ...] = (TABLE,),
     ("SELECT * FROM crm.customers c WHERE c::text = $1 AND c.id = $2", {1}),
     ("INSERT INTO crm.customers (id, ssn) VALUES ($1, $2), ($3, 'x')", {2}),
     ("INSERT INTO crm.customers (id, ssn) VALUES ($1, 'x') ON CONFLICT (id) DO UPDATE SET ssn = $2, name = $3", {2}),
+    ("DELETE FROM crm.customers WHERE json_value(ssn, '$.a' PASSING $1 AS x) = 'y' AND id = $2", {1}),
+    ("SELECT xmlforest(ssn AS a, $1 AS b), name || $2 FROM crm.customers", {1}),
     # The names say too little:
     ("INSERT INTO crm.customers VALUES ($1, $2, $3)", {1, 2, 3}),
     ("SELECT 1 FROM (SELECT ssn AS s FROM crm.customers) x WHERE s = $1 AND 1 = $2 AND 2 = $3", {1, 2, 3}),
@@ -58,6 +60,12 @@ def test_values_that_meet_a_masked_column(ask, sql, numbers):
 def test_tables_without_masked_columns_hide_nothing(ask):
     assert hidden(ask, "DELETE FROM crm.orders WHERE ssn = $1", relations=("crm.orders",)) == set()
     assert hidden(ask, "nonsense $1", relations=("crm.orders",)) == set()
+
+
+def test_where_it_is_not_known_what_a_statement_touches_everything_is_withheld(ask):
+    assert hidden(ask, "CALL crm.forget($1)", 1, relations=()) == {1}
+    MaskingRule.objects.all().delete()
+    assert hidden(ask, "CALL crm.forget($1)", 1, relations=()) == set()
 
 
 def test_a_table_whose_schema_is_not_known_could_be_the_one(ask):
