@@ -66,10 +66,12 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
              "then": {"approve": "owners"}},
             {"name": "updates need a ticket", "when": {"actions": ["update"], "relations": ["crm.*"], "connections": guarded},
              "then": {"approve": "tickets"}},
+            {"name": "reading the journal needs a ticket", "when": {"actions": ["select"], "relations": ["crm.journal"], "connections": guarded},
+             "then": {"approve": "tickets"}},
         ],
         "workflows": [
             {"name": "owners", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "wait", "max_wait": "10m"},
-            {"name": "tickets", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "ticket"},
+            {"name": "tickets", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "ticket", "shapes": True},
         ],
     }  # fmt: skip
 
