@@ -7,12 +7,14 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
-from approvals import services
+from approvals import links, services
 from approvals.models import ApprovalRequest, BreakGlass, Delivery, Vote
 from approvals.states import State
 from audit.models import Entry
@@ -93,6 +95,14 @@ def test_one_person_clicking_ten_times_at_once_counts_once(ask, workflow, dana):
     assert sum(isinstance(result, ApprovalRequest) for result in results) == 1
     request.refresh_from_db()
     assert request.state == State.PENDING
+
+
+def test_a_button_pressed_five_times_at_once_answers_once(ask, dana):
+    request = ask()
+    path = urlsplit(links.approver_url(request.pk, dana.pk, int(request.expires_at.timestamp()))).path
+    codes = at_once(5, lambda number: Client().post(path, {"answer": "approve"}).status_code)
+    assert sorted(codes) == [302, 409, 409, 409, 409]
+    assert kinds(request) == ["approval.requested", "approval.approved"]
 
 
 def test_twenty_workers_at_once_use_an_approval_once(ask, dana):
