@@ -60,7 +60,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The same page for whoever is signed in and may see the request."""
-    shape = ShapeApproval.objects.filter(pk=pk).first()
+    shape = ShapeApproval.objects.visible_to(request.user).filter(pk=pk).first()
     if shape is not None:  # the ledger's records of its runs have its id
         return redirect("approvals:detail", shape.request_id)
     approval = get_object_or_404(ApprovalRequest.objects.visible_to(request.user).select_related("workflow"), pk=pk)

@@ -240,4 +240,5 @@ def test_the_pages(shaped, dana, browser):
     browser.force_login(person("sam", is_approver=True))
     token = browser.get("/approvals/").content.decode().split('csrfmiddlewaretoken" value="')[1].split('"')[0]
     assert browser.post(revoke, {"csrfmiddlewaretoken": token}).status_code == 404
+    assert browser.get(f"/approvals/{granted.pk}/").status_code == 404
     assert "No statement may run" in browser.get("/approvals/shapes/").content.decode()

@@ -66,7 +66,7 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
              "then": {"approve": "owners"}},
             {"name": "updates need a ticket", "when": {"actions": ["update"], "relations": ["crm.*"], "connections": guarded},
              "then": {"approve": "tickets"}},
-            {"name": "reading the journal needs a ticket", "when": {"actions": ["select"], "relations": ["crm.journal"], "connections": guarded},
+            {"name": "the journal is read by ticket", "when": {"actions": ["select"], "relations": ["crm.journal"], "connections": guarded},
              "then": {"approve": "tickets"}},
         ],
         "workflows": [
