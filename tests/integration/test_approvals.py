@@ -89,7 +89,7 @@ services.decide(services.uuid.UUID("{}"), actor=dana, approve=True, shape=shapes
 
 
 def test_a_statement_runs_again_with_other_values_where_the_approver_said(stack: Stack, writer: Agent, target: Target) -> None:
-    statement = "SELECT note FROM crm.journal WHERE id = %s AND note <> 'secret';"
+    statement = "SELECT note FROM crm.notes WHERE id = %s AND note <> 'secret';"
     mailbox = stack.mailbox()
     assert writer.refusal(statement, (1,)).sqlstate == "TG001"
     message = mailbox.next("dana@example.com", "note <> 'secret'")
