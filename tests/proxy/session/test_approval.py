@@ -93,7 +93,7 @@ def test_binding_and_shape_cover_where_and_how_it_is_read(change: str) -> None:
     before = approval.binding(state, hold.prospect), approval.shape(state, hold.prospect)
     match change:
         case "subject":
-            state.authenticated = dataclasses.replace(state.who, subject="other")
+            state.identity = dataclasses.replace(state.who, subject="other")
         case "connection" | "database":
             setattr(state, change, "other")
         case "path":
