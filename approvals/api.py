@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 from typing import Any
 
+import msgspec
 from django.contrib.auth.models import Group
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
@@ -15,9 +16,9 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from approvals import approvers, links, services, step_up
+from approvals import approvers, links, payload, services, shapes, step_up
 from approvals.filters import RequestFilter
-from approvals.models import ApprovalRequest, Vote, Workflow
+from approvals.models import ApprovalRequest, BreakGlass, ShapeApproval, Vote, Workflow
 from controlplane.api import ServiceViewSet
 from controlplane.authentication import WorkerAuthentication
 from controlplane.idempotency import Idempotent
@@ -28,10 +29,29 @@ from controlplane.serializers import ServiceSerializer, names
 # --- workers ------------------------------------------------------------------------------------------------------------
 
 
+class ParametersField(serializers.JSONField):
+    """``[{"n", "oid", "text"}]`` → texts by number."""
+
+    def to_internal_value(self, data: Any) -> dict[int, str | None]:
+        try:
+            return {item.n: item.text for item in msgspec.convert(data, tuple[payload.Parameter, ...])}
+        except msgspec.ValidationError:
+            raise serializers.ValidationError("These are no parameters.") from None
+
+
+class RunSerializer(serializers.Serializer):
+    shape = serializers.RegexField("^[0-9a-f]{64}$")
+    sql = serializers.CharField(trim_whitespace=False)
+    normalised = serializers.CharField(trim_whitespace=False)
+    parameters = ParametersField()
+
+
 class ClaimSerializer(serializers.Serializer):
     binding = serializers.RegexField("^[0-9a-f]{64}$")
     subject = serializers.CharField(max_length=255, trim_whitespace=False)
     connection = serializers.CharField(max_length=255, trim_whitespace=False)
+    workflow = serializers.CharField(max_length=100, trim_whitespace=False)
+    run = RunSerializer(required=False)
 
 
 class ConsumeSerializer(serializers.Serializer):
@@ -43,13 +63,14 @@ class CancelSerializer(serializers.Serializer):
 
 
 class StandingSerializer(serializers.Serializer):
-    """A request as workers see it; ``reason`` is ``no_approver`` where nobody could say yes."""
+    """A request as workers see it; ``reason`` is ``no_approver`` where nobody could say yes, ``bound`` the rows that it may change."""
 
     id = serializers.UUIDField()
     state = serializers.CharField()
     comment = serializers.CharField()
     url = serializers.URLField()
     reason = serializers.CharField()
+    bound = serializers.IntegerField(allow_null=True)
 
 
 def _answer(standing: services.Standing, code: int = status.HTTP_200_OK) -> Response:
@@ -71,8 +92,10 @@ def _not_arrived() -> NotFound:
 @authentication_classes([WorkerAuthentication])
 @permission_classes([IsWorker])
 def claim(request: Request) -> Response:
-    """Use up an approval given for exactly this statement (200), or learn which request waits for one or was rejected (409)."""
-    found = services.claim(**_valid(ClaimSerializer, request))
+    """Use up an approval that covers this statement (200), or learn which request waits for one or was rejected (409)."""
+    asked = _valid(ClaimSerializer, request)
+    run = shapes.Run(**asked.pop("run")) if "run" in asked else None
+    found = services.claim(**asked, run=run)
     if found is None:
         raise _not_arrived()
     return _answer(found, status.HTTP_200_OK if found.state == "CONSUMED" else status.HTTP_409_CONFLICT)
@@ -130,14 +153,49 @@ class VoteSerializer(serializers.ModelSerializer):
         fields = ("user", "approve", "comment", "at")
 
 
+class BreakGlassSerializer(serializers.ModelSerializer):
+    user = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    reviewed_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+
+    class Meta:
+        model = BreakGlass
+        fields = ("user", "reason", "at", "reviewed_by", "reviewed_at", "review")
+
+
+class TriggerSerializer(serializers.Serializer):
+    relation = serializers.CharField()
+    name = serializers.CharField()
+    event = serializers.CharField()
+
+
+class CascadeSerializer(serializers.Serializer):
+    relation = serializers.CharField()
+    columns = serializers.ListField(child=serializers.CharField())
+    action = serializers.CharField()
+
+
+class PreviewSerializer(serializers.Serializer):
+    """What the statement would do, found out without running it; null is not known."""
+
+    estimated_rows = serializers.IntegerField(allow_null=True)
+    affected_rows = serializers.IntegerField(allow_null=True)
+    plan = serializers.CharField()
+    triggers = TriggerSerializer(many=True)
+    cascades = CascadeSerializer(many=True)
+    columns = serializers.ListField(child=serializers.CharField())
+    notes = serializers.ListField(child=serializers.CharField())
+
+
 class RequestSerializer(serializers.ModelSerializer):
     workflow = serializers.CharField(source="workflow_name")
+    preview = PreviewSerializer(read_only=True, allow_null=True)
     votes = VoteSerializer(many=True, read_only=True)
+    break_glass = BreakGlassSerializer(read_only=True, allow_null=True)
     url = serializers.SerializerMethodField()
 
     class Meta:
         model = ApprovalRequest
-        exclude = ("workflow_name",)
+        exclude = ("workflow_name", "places")
         read_only_fields = [field.name for field in ApprovalRequest._meta.concrete_fields]
 
     def get_url(self, request: ApprovalRequest) -> str:
@@ -146,6 +204,31 @@ class RequestSerializer(serializers.ModelSerializer):
 
 class AnswerSerializer(serializers.Serializer):
     comment = serializers.CharField(max_length=2000, allow_blank=True, default="")
+
+
+class TermsSerializer(serializers.Serializer):
+    seconds = serializers.IntegerField(min_value=1, max_value=shapes.LONGEST)
+    runs = serializers.IntegerField(min_value=1, max_value=shapes.MOST)
+    free = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), default=list, help_text="The numbers n of the $n that may have any value."
+    )
+
+
+class ApproveSerializer(AnswerSerializer):
+    shape = TermsSerializer(required=False, help_text="Also let the statement run again, for so long and so often.")
+
+
+class ReasonSerializer(serializers.Serializer):
+    comment = serializers.CharField(max_length=2000)
+
+
+class ShapeSerializer(serializers.ModelSerializer):
+    normalised = serializers.CharField(source="request.normalised", read_only=True)
+
+    class Meta:
+        model = ShapeApproval
+        exclude = ("workflow",)
+        read_only_fields = [field.name for field in ShapeApproval._meta.concrete_fields]
 
 
 class ApprovalViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -160,33 +243,79 @@ class ApprovalViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMix
     def get_queryset(self) -> Any:
         if not isinstance(self.request.user, User):
             return ApprovalRequest.objects.none()
-        return ApprovalRequest.objects.visible_to(self.request.user).prefetch_related("votes__user")
+        found = ApprovalRequest.objects.visible_to(self.request.user).select_related("break_glass__user", "break_glass__reviewed_by")
+        return found.prefetch_related("votes__user")
 
-    @extend_schema(request=AnswerSerializer, responses=RequestSerializer)
+    @extend_schema(request=ApproveSerializer, responses=RequestSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
-        """Say yes. 403: not yours to decide; 409: no longer open, or answered already."""
-        return self._decide(request, True)
+        """Say yes. 403: not yours to decide; 409: no longer open, answered already, or more than the workflow allows."""
+        given = _valid(ApproveSerializer, request)
+        terms = shapes.Terms(**given["shape"] | {"free": frozenset(given["shape"]["free"])}) if "shape" in given else None
+        return self._decide(request, True, given["comment"], shape=terms)
 
     @extend_schema(request=AnswerSerializer, responses=RequestSerializer)
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, pk: str) -> Response:
         """Say no, which ends the request."""
-        return self._decide(request, False)
+        return self._decide(request, False, _valid(AnswerSerializer, request)["comment"])
 
-    def _decide(self, request: Request, approve: bool) -> Response:
+    @extend_schema(request=ReasonSerializer, responses=RequestSerializer)
+    @action(detail=True, methods=["post"], url_path="break-glass")
+    def break_glass(self, request: Request, pk: str) -> Response:
+        """In an emergency, approve alone; the comment says why. All approvers and admins hear of it, and somebody else reviews it."""
+        return self._decide(request, True, _valid(ReasonSerializer, request)["comment"], break_glass=True)
+
+    @extend_schema(request=ReasonSerializer, responses=RequestSerializer)
+    @action(detail=True, methods=["post"])
+    def review(self, request: Request, pk: str) -> Response:
+        """Mark that somebody approved alone as reviewed; the comment says what was found. 409: nothing to review, or not yours to."""
+        approval, comment = self.get_object(), _valid(ReasonSerializer, request)["comment"]
+        if not hasattr(approval, "break_glass"):
+            raise Conflict("Nobody broke glass for this request.")
+        try:
+            services.review(approval.break_glass, actor=request.user, comment=comment)
+        except services.Refused as refusal:
+            raise Conflict(str(refusal)) from None
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def _decide(self, request: Request, approve: bool, comment: str, **how: Any) -> Response:
         approval = self.get_object()
-        comment = _valid(AnswerSerializer, request)["comment"]
-        objection = approvers.objection(approval, request.user)
+        asked = approvers.break_glass_objection if how.get("break_glass") else approvers.objection
+        objection = asked(approval, request.user)
         if objection:
             raise PermissionDenied(objection)
         if approve and step_up.asked(approval) != step_up.NONE:
             raise PermissionDenied(f"{step_up.objection(approval, request.user, None)} It is {links.request_url(approval.pk)}")
         try:
-            services.decide(approval, actor=request.user, approve=approve, comment=comment)
+            services.decide(approval, actor=request.user, approve=approve, comment=comment, **how)
         except services.Refused as refusal:
             raise Conflict(str(refusal)) from None
         return Response(self.get_serializer(self.get_object()).data)
+
+
+class ShapeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Statements that may run again, with any value in their free places, for a time and a number of runs."""
+
+    queryset = ShapeApproval.objects.none()
+    serializer_class = ShapeSerializer
+    permission_classes = [IsAuthenticated]
+    filterset_fields = ("subject", "connection")
+
+    def get_queryset(self) -> Any:
+        if not isinstance(self.request.user, User):
+            return ShapeApproval.objects.none()
+        return ShapeApproval.objects.visible_to(self.request.user).select_related("request")
+
+    @extend_schema(request=None, responses=ShapeSerializer)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, pk: str) -> Response:
+        """End it: the next run asks again."""
+        try:
+            revoked = services.revoke_shape(self.get_object(), actor=request.user)
+        except services.Refused as refusal:
+            raise PermissionDenied(str(refusal)) from None
+        return Response(self.get_serializer(revoked).data)
 
 
 class NotifyField(serializers.JSONField):
@@ -201,20 +330,27 @@ class NotifyField(serializers.JSONField):
         return data
 
 
+def people() -> serializers.SlugRelatedField:
+    return serializers.SlugRelatedField(slug_field="username", queryset=User.objects.all(), many=True, required=False)
+
+
 class WorkflowSerializer(ServiceSerializer):
     """Approvers by user name, groups by name."""
 
     notify = NotifyField(required=False)
-    auto_approve = serializers.JSONField(required=False, help_text="Kept; not enforced yet.")
-    escalate = serializers.JSONField(required=False, help_text="Kept; not enforced yet.")
-
-    approvers = serializers.SlugRelatedField(slug_field="username", queryset=User.objects.all(), many=True, required=False)
+    approvers = people()
     approver_groups = names(Group, many=True, required=False)
+    escalate_users = people()
+    escalate_groups = names(Group, many=True, required=False)
+    break_glass_users = people()
+    break_glass_groups = names(Group, many=True, required=False)
 
     class Meta:
         model = Workflow
         fields = ("id", "name", "approvers", "approver_groups", "quorum", "expires", "hold", "max_wait")
-        fields += ("step_up", "auto_approve", "notify", "escalate")
+        fields += ("step_up", "exclude_owner", "auto_approve_actions", "auto_approve_rows")
+        fields += ("escalate_after", "escalate_groups", "escalate_users")
+        fields += ("break_glass_groups", "break_glass_users", "shapes", "notify")
 
     def _save(self, instance: Workflow, values: dict[str, Any]) -> Workflow:
         if "notify" in values:
@@ -225,7 +361,9 @@ class WorkflowSerializer(ServiceSerializer):
 class WorkflowViewSet(ServiceViewSet):
     """Who is asked, how many must say yes, and how long client and request wait."""
 
-    queryset = Workflow.objects.prefetch_related("approvers", "approver_groups")
+    queryset = Workflow.objects.prefetch_related(
+        "approvers", "approver_groups", "escalate_users", "escalate_groups", "break_glass_users", "break_glass_groups"
+    )
     serializer_class = WorkflowSerializer
     filterset_fields = ("name", "hold")
     search_fields = ("name",)

@@ -9,6 +9,7 @@ from controlplane.routers import Router
 
 router = Router()
 router.register("approvals", api.ApprovalViewSet, basename="approval")
+router.register("approved-shapes", api.ShapeViewSet, basename="approved-shape")
 router.register("workflows", api.WorkflowViewSet, basename="workflow")
 
 urlpatterns = [

@@ -46,3 +46,8 @@ def approver_url(request_id: uuid.UUID, user_id: int, expires: int) -> str:
 def request_url(request_id: uuid.UUID) -> str:
     """The address that everybody may know: it shows nothing without a sign-in."""
     return settings.TIDEGATE_PUBLIC_URL + reverse("approvals:detail", args=[request_id])
+
+
+def inbox_url() -> str:
+    """Where everybody finds what waits for them."""
+    return settings.TIDEGATE_PUBLIC_URL + reverse("approvals:inbox")

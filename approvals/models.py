@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from approvals.querysets import RequestQuerySet, WorkflowQuerySet
+from approvals import webhooks
+from approvals.querysets import BreakGlassQuerySet, RequestQuerySet, ShapeQuerySet, WorkflowQuerySet
 from approvals.states import State
 from controlplane import validators
+from proxy.sql.facts import ACTIONS
 
 
 def email_only() -> dict[str, bool]:
@@ -47,9 +53,45 @@ class Workflow(models.Model):
         default="none",
         help_text="What an approver must prove with each yes.",
     )
-    auto_approve = models.JSONField(default=dict, blank=True)
+    exclude_owner = models.BooleanField(
+        "owner never approves",
+        default=False,
+        help_text="The person who answers for the subject may not say yes to what it asks. Whoever asked never may.",
+    )
+    auto_approve_actions = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        blank=True,
+        help_text="Statements that do nothing but this, separated by commas, are approved at once if they change few enough rows.",
+    )
+    auto_approve_rows = models.PositiveBigIntegerField(
+        "auto approve up to (rows)",
+        null=True,
+        blank=True,
+        help_text="As counted before; a statement whose rows cannot be counted waits for a person. Empty: nothing is approved by itself.",
+    )
     notify = models.JSONField(default=email_only, blank=True)
-    escalate = models.JSONField(default=dict, blank=True)
+    escalate_after = models.PositiveIntegerField(
+        "escalate after (s)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds after which a request that still waits is shown to more people, who may then decide. Empty: never.",
+    )
+    escalate_groups = models.ManyToManyField("auth.Group", blank=True, related_name="escalation_workflows")
+    escalate_users = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="escalation_workflows")
+    break_glass_groups = models.ManyToManyField(
+        "auth.Group",
+        blank=True,
+        related_name="break_glass_workflows",
+        help_text="In an emergency each of these people may approve alone, with a reason. Everybody hears of it, and it is reviewed.",
+    )
+    break_glass_users = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="break_glass_workflows")
+    shapes = models.BooleanField(
+        "approve shapes",
+        default=False,
+        help_text="Approvers may let a statement run again, also with other values, for a time and up to a number of runs.",
+    )
 
     objects = WorkflowQuerySet.as_manager()
 
@@ -65,11 +107,32 @@ class Workflow(models.Model):
         return self.name
 
     def clean(self) -> None:
-        for name in ("auto_approve", "notify", "escalate"):
-            if not isinstance(getattr(self, name), dict):
-                raise ValidationError({name: "This is a JSON object, such as {}."})
-        if not isinstance(self.notify.get("email", True), bool):
-            raise ValidationError({"notify": "email is true or false."})
+        if not isinstance(self.notify, dict) or not isinstance(self.notify.get("email", True), bool):
+            raise ValidationError({"notify": 'This is a JSON object, such as {"email": true}.'})
+        if "webhook" in self.notify:
+            webhooks.check(self.notify["webhook"])
+        self.auto_approve_actions = sorted(set(self.auto_approve_actions))
+        unknown = sorted(set(self.auto_approve_actions) - ACTIONS)
+        if unknown:
+            raise ValidationError({"auto_approve_actions": f"There is no action {unknown[0]}; there are {', '.join(sorted(ACTIONS))}."})
+        if bool(self.auto_approve_actions) != (self.auto_approve_rows is not None):
+            raise ValidationError({"auto_approve_rows": "Give the actions and the number of rows together, or neither."})
+        if self.escalate_after is not None and self.expires is not None and self.escalate_after >= self.expires:
+            raise ValidationError({"escalate_after": "The request would have expired before it is escalated."})
+
+    def clean_links(self, links: Mapping[str, Collection[Any]]) -> None:
+        """What :func:`controlplane.services.save` asks of the people whom this will name."""
+        named = bool(links["escalate_groups"] or links["escalate_users"])
+        if named != (self.escalate_after is not None):
+            raise ValidationError({"escalate_after": "Say after how many seconds, and to whom; or neither."})
+
+
+class Way(models.TextChoices):
+    """What approves, other than enough people's votes."""
+
+    POLICY = "policy", "by the policy"
+    BREAK_GLASS = "break_glass", "by breaking glass"
+    SHAPE = "shape", "by an approval of its shape"
 
 
 class ApprovalRequest(models.Model):
@@ -102,12 +165,19 @@ class ApprovalRequest(models.Model):
     client = models.CharField(max_length=255, blank=True)
     application = models.CharField(max_length=255, blank=True)
     run = models.CharField(max_length=255, blank=True)
+    preview = models.JSONField(null=True, help_text="What the statement would do, as the worker found out without running it.")
+    bound = models.BigIntegerField(null=True, help_text="Rows that it may change at most; if it changes more, it is undone.")
+    normalised = models.TextField(blank=True, help_text="The statement with its constants replaced by $n.")
+    shape = models.CharField(max_length=64, blank=True, help_text="What statements share that differ in values only; empty: values matter.")
+    places = models.JSONField(default=list, help_text="Where values stand in it (places.py), for those that may run with others.")
     worker = models.UUIDField()
     requested_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
 
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     decided_at = models.DateTimeField(null=True)
+    way = models.CharField(max_length=11, choices=Way, blank=True, help_text="How it was approved, where not by votes.")
+    escalated_at = models.DateTimeField(null=True)
     comment = models.TextField(blank=True, help_text="What the person who decided, or the reason why nobody could, said.")
     no_approver = models.BooleanField(default=False, help_text="Rejected at once because too few people could say yes.")
 
@@ -119,6 +189,7 @@ class ApprovalRequest(models.Model):
             models.Index(fields=["state", "expires_at"], name="request_due"),
             models.Index(fields=["binding", "state"], name="request_binding"),
             models.Index(fields=["-requested_at"], name="request_newest"),
+            HashIndex(fields=["normalised"], name="request_normalised", condition=~models.Q(normalised="")),
         ]
 
     def __str__(self) -> str:
@@ -132,6 +203,9 @@ class Vote(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     approve = models.BooleanField()
     comment = models.TextField(blank=True)
+    shape_seconds = models.PositiveIntegerField(null=True, help_text="For how long this person lets the statement's shape pass, too.")
+    shape_runs = models.PositiveIntegerField(null=True, help_text="And how many times.")
+    shape_free = ArrayField(models.PositiveIntegerField(), default=list, help_text="And in which places with any value.")
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -142,8 +216,63 @@ class Vote(models.Model):
         return f"{self.user}: {'yes' if self.approve else 'no'}"
 
 
+class BreakGlass(models.Model):
+    """One person approved alone in an emergency. It never changes, but for the one review by somebody else."""
+
+    request = models.OneToOneField(ApprovalRequest, on_delete=models.PROTECT, related_name="break_glass")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    review = models.TextField(blank=True)
+
+    objects = BreakGlassQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "broken glass"
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.at:%Y-%m-%d %H:%M}"
+
+
+class ShapeApproval(models.Model):
+    """A yes to one statement again and again, with any value in the places named by ``free``, for one subject, until it expires or
+    is used up. What it covers never changes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.OneToOneField(ApprovalRequest, on_delete=models.PROTECT, related_name="shape_approval")
+    shape = models.CharField(max_length=64)
+    subject = models.CharField(max_length=255)
+    connection = models.CharField(max_length=255)
+    workflow = models.ForeignKey(Workflow, null=True, on_delete=models.SET_NULL, related_name="+")
+    free = ArrayField(models.PositiveIntegerField(), default=list, help_text="The places whose values may differ.")
+    bound = models.BigIntegerField(null=True, help_text="Rows that each run may change at most.")
+    granted_by = models.CharField(max_length=500)
+    granted_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    limit = models.PositiveIntegerField()
+    uses = models.PositiveIntegerField(default=0)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=150, blank=True)
+
+    objects = ShapeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-granted_at", "id"]
+        indexes = [models.Index(fields=["shape", "expires_at"], name="shape_covering")]
+        constraints = [models.CheckConstraint(condition=models.Q(uses__lte=models.F("limit")), name="shape_used_within_limit")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} on {self.connection}, {self.uses} of {self.limit}"
+
+
 class Delivery(models.Model):
-    """One e-mail to one approver: queued with the request, in its transaction, so that a dead broker cannot lose it."""
+    """One notice, by e-mail to one person or by the workflow's webhook (then ``user`` is null).
+
+    Queued with what it tells of, in that transaction, so that a dead broker cannot lose it.
+    """
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "queued"
@@ -151,8 +280,14 @@ class Delivery(models.Model):
         FAILED = "FAILED", "given up"
         DROPPED = "DROPPED", "no longer needed"
 
+    class Kind(models.TextChoices):
+        ASKED = "asked", "an answer is needed"
+        ESCALATED = "escalated", "an answer is still needed"
+        ALARM = "alarm", "somebody broke glass"
+
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="deliveries")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=9, choices=Kind, default=Kind.ASKED)
     state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
@@ -161,8 +296,11 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        constraints = [models.UniqueConstraint(fields=["request", "user"], name="one_delivery_per_approver")]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "user", "kind"], name="one_delivery_of_a_kind"),
+            models.UniqueConstraint(fields=["request", "kind"], condition=models.Q(user__isnull=True), name="one_webhook_of_a_kind"),
+        ]
         indexes = [models.Index(fields=["state", "next_attempt_at"], name="delivery_due")]
 
     def __str__(self) -> str:
-        return f"{self.user}: {self.state}"
+        return f"{self.user or 'webhook'}: {self.state}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,6 +22,37 @@ class Parameter(msgspec.Struct, frozen=True):
     n: int
     oid: int
     text: str | None
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """A trigger that would fire."""
+
+    relation: str
+    name: str
+    event: str
+
+
+class Cascade(msgspec.Struct, frozen=True):
+    """A table that changes with the statement by a foreign key, and how."""
+
+    relation: str
+    columns: tuple[str, ...]
+    action: str
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What the statement would do, found out without running it. None: not known."""
+
+    estimated_rows: _Count | None = None
+    affected_rows: _Count | None = None
+    plan: str = ""
+    triggers: tuple[Trigger, ...] = ()
+    cascades: tuple[Cascade, ...] = ()
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -45,6 +76,10 @@ class Payload(msgspec.Struct, frozen=True):
     relations: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    normalised: str = ""
+    shape: str = ""
+    preview: Preview | None = None
+    bound: _Count | None = None
     bundle: str = ""
     in_transaction: bool = False
     client: str = ""
@@ -78,6 +113,8 @@ def read(payload: Mapping[str, Any]) -> Payload:
         raise PayloadError(f"the request does not have the agreed form: {error}") from None
     if not re.fullmatch("[0-9a-f]{64}", found.binding):
         raise PayloadError("the binding is not a SHA-256 in hexadecimal")
+    if found.shape and not re.fullmatch("[0-9a-f]{64}", found.shape):
+        raise PayloadError("the shape is not a SHA-256 in hexadecimal")
     for name, limit in _LIMITS.items():
         if len(getattr(found, name)) > limit:
             raise PayloadError(f"{name} is longer than {limit} characters")

@@ -9,7 +9,7 @@
        ├──▶ EXPIRED
        └──▶ CANCELLED                      the client gave up
 
-The database refuses every other change by a trigger (migration 0002) that holds the same table; a test compares the two.
+The database refuses every other change by a trigger (in the migrations) that holds the same table; a test compares the two.
 """
 
 from __future__ import annotations

@@ -71,8 +71,6 @@ def objection(approval: ApprovalRequest, actor: User, proof: Proof | None) -> st
 def context(request: HttpRequest, approval: ApprovalRequest, person: User) -> dict[str, object]:
     """What the page needs to know to ask for it."""
     kind = asked(approval)
-    return {
-        "step_up": kind,
-        "confirmed": kind == RECENT and sessions.proved_within(request, RECENT_SECONDS),
-        "has_passkey": kind == PASSKEY and person.passkeys.exists(),
-    }
+    confirmed = kind == RECENT and sessions.proved_within(request, RECENT_SECONDS)
+    has_passkey = kind == PASSKEY and person.passkeys.exists()
+    return {"step_up": kind, "confirmed": confirmed, "has_passkey": has_passkey, "may_prove": kind == NONE or confirmed or has_passkey}

@@ -30,13 +30,19 @@ def request(jws: str) -> None:
 
 @shared_task(name="approvals.notify")
 def notify(request_id: str) -> None:
-    """Send one request's e-mails."""
+    """Send one request's notices."""
     notices.send_due(timezone.now(), request_id)
 
 
 @shared_task(name="approvals.expire")
 def expire() -> None:
-    """Every few seconds: expire what is over, and send e-mails that failed or whose order got lost."""
+    """Every few seconds: expire what is over, and ask more people about what has waited for long enough."""
     now = timezone.now()
     services.expire_due(now)
-    notices.send_due(now)
+    services.escalate_due(now)
+
+
+@shared_task(name="approvals.deliver")
+def deliver() -> None:
+    """Every few seconds: send notices that failed, or whose order got lost."""
+    notices.send_due(timezone.now())

@@ -178,3 +178,14 @@ def entry_numbers(places: Collection[tuple[str, int]]) -> dict[tuple[str, int], 
     wanted = Entry.objects.filter(boot__in={boot for boot, _ in places}, seq__in={seq for _, seq in places})
     found = {(str(boot), seq): pk for boot, seq, pk in wanted.values_list("boot", "seq", "pk")}
     return {place: found[place] for place in places if place in found}
+
+
+def before_in_session(session: str, moment: datetime, limit: int) -> list[dict[str, Any]]:
+    """The last statements that a session asked for before ``moment``, newest first, for other apps to show: no value of any of them."""
+    found = Entry.objects.statements().filter(session=session, time__lt=moment).order_by("-time", "-id")
+    entries = found.values_list("time", "canonical")[:limit]
+    return [{"time": time, **_said(json.loads(canonical)["fields"])} for time, canonical in entries]
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields.get(name, "") for name in ("statement", "normalised", "decision", "reason", "problem")}

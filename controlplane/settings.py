@@ -168,6 +168,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "approvals.expire": {"task": "approvals.expire", "schedule": 5.0},
+    "approvals.deliver": {"task": "approvals.deliver", "schedule": 5.0},
     "audit.seal": {"task": "audit.seal", "schedule": 5.0},
     "controlplane.forget": {"task": "controlplane.forget", "schedule": 3600.0},
     "audit.drop_old_files": {"task": "audit.drop_old_files", "schedule": 3600.0},

@@ -198,5 +198,5 @@ def _workflow(item: Any) -> dict[str, Any]:
         "expires": item.expires,
         "hold": item.hold,
         "max_wait": item.max_wait,
-        "has_approvers": approvers.members(item).exists(),
+        "has_approvers": approvers.members(item, escalated=True).exists(),
     }

@@ -202,7 +202,10 @@ class Approvals:
         return claimed
 
     async def _claim(self, request: Mapping[str, object]) -> _Standing | None:
-        response = await self._control.post("approvals/claim", {name: request[name] for name in ("binding", "subject", "connection")})
+        asked = {name: request[name] for name in ("binding", "subject", "connection", "workflow")}
+        if request["shape"]:
+            asked["run"] = {name: request[name] for name in ("shape", "sql", "normalised", "parameters")}
+        response = await self._control.post("approvals/claim", asked)
         match response.status_code:
             case 404:
                 return None

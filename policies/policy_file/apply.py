@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError
 
+from approvals import webhooks
 from controlplane import services
 from controlplane.models import BundleVersion, Connection, Grant, OidcIssuer, Subject, User
 from policies.models import MaskingRule, Retention, StatementRule
@@ -22,7 +23,6 @@ from policies.policy_file.document import PolicyFileError, Problem, Source, read
 from policies.policy_file.given import Reader
 from policies.policy_file.normal import Document
 from policies.policy_file.plan import Step, make_plan
-from policies.policy_file.secrets import opened, sealed
 
 Links = Mapping[str, Collection[Any]]
 
@@ -220,21 +220,25 @@ def _rule(row: StatementRule, document: Document) -> Links:
 
 
 def _workflow(row: Any, document: Document) -> Links:
-    for name in ("name", "quorum", "expires", "hold", "max_wait", "step_up", "auto_approve", "escalate"):
+    for name in ("name", "quorum", "expires", "hold", "max_wait", "step_up", "exclude_owner", "shapes"):
         setattr(row, name, document[name])
-    return {
-        "approver_groups": _named(Group, document["approvers"]["groups"]),
-        "approvers": _named(User, document["approvers"]["users"], "username"),
-    }
+    auto, escalate = document["auto_approve"] or {}, document["escalate"] or {}
+    row.auto_approve_actions = auto.get("actions", [])
+    row.auto_approve_rows = auto["affected_rows"]["at_most"] if auto else None
+    row.escalate_after = escalate.get("after")
+    people = {"approver": document["approvers"], "escalate": escalate.get("to", {}), "break_glass": document["break_glass"]}
+    links = {f"{kind}_groups": _named(Group, named.get("groups", [])) for kind, named in people.items()}
+    users = {("approvers" if kind == "approver" else f"{kind}_users"): named.get("users", []) for kind, named in people.items()}
+    return links | {name: _named(User, names, "username") for name, names in users.items()}
 
 
 def _keep_webhook(row: Any, step: Step) -> None:
     """URL and secret that the file does not give (an exported file gives neither) stay as they are."""
     notify = dict(step.document["notify"]) if step.document else {}
     if "webhook" in notify:
-        before = opened(row.notify.get("webhook") or {})
-        after = {**before, **(step.secrets.webhook or {})}
-        notify["webhook"] = row.notify["webhook"] if after == before and "webhook" in row.notify else sealed(after)
+        before = webhooks.opened(row.notify.get("webhook") or {})
+        after = {**before, **(step.secrets.webhook or {}), "format": notify["webhook"]["format"]}
+        notify["webhook"] = row.notify["webhook"] if after == before and "webhook" in row.notify else webhooks.sealed(after)
     row.notify = notify
 
 

@@ -171,7 +171,7 @@ def _rule(item: Item, names: Names) -> Iterator[Problem]:
 
 
 def _workflow(item: Item, names: Names) -> Iterator[Problem]:
-    for place in (("approvers",), ("escalate", "to")):
+    for place in (("approvers",), ("escalate", "to"), ("break_glass",)):
         yield from names.check(item, "groups", *place, "groups")
         yield from names.check(item, "users", *place, "users")
     if "max_wait" in item.value and item.value.get("hold") == "ticket":

@@ -92,19 +92,28 @@ def rule(item: StatementRule) -> Document:
 
 
 def workflow(item: Any) -> Document:
-    webhook = {"webhook": {}} if "webhook" in item.notify else {}
+    webhook = {"webhook": {"format": item.notify["webhook"].get("format", "generic")}} if "webhook" in item.notify else {}
+    auto = {"actions": sorted(set(item.auto_approve_actions)), "affected_rows": {"at_most": item.auto_approve_rows}}
+    escalate = {"after": item.escalate_after, "to": _people(item.escalate_groups, item.escalate_users)}
     return {
         "name": item.name,
-        "approvers": {"groups": _names(item.approver_groups.all()), "users": _names(item.approvers.all())},
+        "approvers": _people(item.approver_groups, item.approvers),
         "quorum": item.quorum,
         "expires": item.expires,
         "hold": item.hold,
         "max_wait": default_wait(item.expires) if item.hold == "ticket" else item.max_wait,
         "step_up": item.step_up,
-        "auto_approve": item.auto_approve,
+        "exclude_owner": item.exclude_owner,
+        "auto_approve": auto if item.auto_approve_actions else None,
         "notify": {"email": item.notify.get("email", True), **webhook},
-        "escalate": item.escalate,
+        "escalate": escalate if item.escalate_after is not None else None,
+        "break_glass": _people(item.break_glass_groups, item.break_glass_users),
+        "shapes": item.shapes,
     }
+
+
+def _people(groups: Any, users: Any) -> Document:
+    return {"groups": _names(groups.all()), "users": _names(users.all())}
 
 
 def workflow_model() -> Any:
@@ -123,11 +132,12 @@ def retention() -> Document:
     return {"entries": row.entries_days if row else None}
 
 
+_PEOPLE = ("approver_groups", "approvers", "escalate_groups", "escalate_users", "break_glass_groups", "break_glass_users")
 _TABLES: dict[str, tuple[Any, str, Callable[[Any], Document], tuple[str, ...]]] = {
     "groups": (Group, "name", group, ()),
     "users": (User, "username", user, ("groups",)),
     "oidc": (OidcIssuer, "name", oidc, ()),
-    "workflows": (workflow_model, "name", workflow, ("approver_groups", "approvers")),
+    "workflows": (workflow_model, "name", workflow, _PEOPLE),
     "subjects": (Subject, "name", subject, ("groups", "owner", "oidc_issuer")),
     "connections": (Connection, "name", connection, ("unanalyzable_workflow", "opaque_workflow")),
     "grants": (Grant, "pk", grant, ("groups", "subjects", "connections")),

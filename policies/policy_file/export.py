@@ -96,6 +96,8 @@ def _workflow(entry: Document) -> Document:
     for name in ("expires", "max_wait"):
         if name in entry:
             entry[name] = normal.duration(entry[name] * 1000)
+    if "escalate" in entry:
+        entry["escalate"] = {**entry["escalate"], "after": normal.duration(entry["escalate"]["after"] * 1000)}
     if entry.get("hold") == "ticket":
         entry.pop("max_wait", None)  # nobody waits
     return _without_nothing(entry)

@@ -162,19 +162,28 @@ def rule(value: Document) -> Document:
 def workflow(value: Document) -> Document:
     hold = value.get("hold", "wait")
     notify = value.get("notify", {})
+    webhook = {"webhook": {"format": notify["webhook"].get("format", "generic")}} if "webhook" in notify else {}
+    auto, escalate = value.get("auto_approve"), value.get("escalate")
     expires = seconds(value.get("expires", "15m"))
     return {
         "name": value["name"],
-        "approvers": {"groups": _set(value["approvers"].get("groups")), "users": _set(value["approvers"].get("users"))},
+        "approvers": people(value["approvers"]),
         "quorum": value.get("quorum", 1),
         "expires": expires,
         "hold": hold,
         "max_wait": seconds(value["max_wait"]) if "max_wait" in value else default_wait(expires),
         "step_up": value.get("step_up", "none"),
-        "auto_approve": value.get("auto_approve", {}),
-        "notify": {"email": notify.get("email", True), **({"webhook": {}} if "webhook" in notify else {})},
-        "escalate": value.get("escalate", {}),
+        "exclude_owner": value.get("exclude_owner", False),
+        "auto_approve": {"actions": _set(auto["actions"]), "affected_rows": auto["affected_rows"]} if auto else None,
+        "notify": {"email": notify.get("email", True), **webhook},
+        "escalate": {"after": seconds(escalate["after"]), "to": people(escalate["to"])} if escalate else None,
+        "break_glass": people(value.get("break_glass", {})),
+        "shapes": value.get("shapes", False),
     }
+
+
+def people(value: Document) -> Document:
+    return {"groups": _set(value.get("groups")), "users": _set(value.get("users"))}
 
 
 def default_wait(expires: int) -> int:

@@ -12,11 +12,6 @@ NOT_ENFORCED_YET: dict[str, tuple[tuple[tuple[str, ...], tuple[Any, ...] | None,
     "connections": (
         (("row_evidence",), ("keys", "digest"), "the audit keeps the count of rows, neither keys nor digest"),
     ),
-    "workflows": (
-        (("auto_approve",), None, "nothing is approved without a person"),
-        (("notify", "webhook"), None, "approvers hear by e-mail only"),
-        (("escalate",), None, "requests are not escalated"),
-    ),
 }
 RETENTION = "values in the audit are not erased"
 

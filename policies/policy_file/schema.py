@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from approvals import webhooks
 from controlplane.models import ROLES, OidcIssuer
 from policies.policy_file.document import Problem, Source
 from proxy.sql.facts import ACTIONS
@@ -170,9 +171,16 @@ WORKFLOW = record(
     hold={"enum": ["wait", "ticket"]},
     max_wait=DURATION,
     step_up={"enum": ["none", "recent", "passkey"]},
-    auto_approve=record(actions=some(ACTION), affected_rows=record(("at_most",), at_most={"type": "integer", "minimum": 0})),
-    notify=record(email=YES, webhook=record(**secret("url"), **secret("secret"))),
+    exclude_owner=YES,
+    auto_approve=record(
+        ("actions", "affected_rows"),
+        actions=some(ACTION),
+        affected_rows=record(("at_most",), at_most={"type": "integer", "minimum": 0}),
+    ),
+    notify=record(email=YES, webhook=record(format={"enum": list(webhooks.FORMATS)}, **secret("url"), **secret("secret"))),
     escalate=record(("after", "to"), after=DURATION, to=PEOPLE),
+    break_glass=PEOPLE,
+    shapes=YES,
 )
 
 SECTIONS = ("oidc", "groups", "users", "subjects", "connections", "grants", "masking", "rules", "workflows")

@@ -23,7 +23,8 @@ def _fields(public: str, sensitive: str = "") -> dict[str, str]:
     return {**dict.fromkeys(public.split(), PUBLIC), **dict.fromkeys(sensitive.split(), SENSITIVE)}
 
 
-_APPROVAL = _fields("request by subject connection binding proof", "comment")
+_APPROVAL = _fields("request by subject connection binding way proof", "comment")
+_SHAPE = _fields("request by subject connection binding shape runs until bound free", "comment")
 
 # Kind -> field -> class. What is not here is secret: it must not leave the process, so such a record is refused.
 CLASSES: Mapping[str, Mapping[str, str]] = {
@@ -47,7 +48,11 @@ CLASSES: Mapping[str, Mapping[str, str]] = {
     "approval.rejected": _APPROVAL,
     "approval.expired": _APPROVAL,
     "approval.cancelled": _APPROVAL,
-    "approval.consumed": _APPROVAL,
+    "approval.consumed": _APPROVAL | _fields("shape"),
+    "approval.escalated": _APPROVAL | _fields("to"),
+    "approval.reviewed": _APPROVAL,
+    "approval.shape_approved": _SHAPE,
+    "approval.shape_revoked": _SHAPE,
     "admin.changed": _fields("model object action actor", "before after"),
     "admin.signed_in": _fields("actor method address"),
     "admin.signed_out": _fields("actor reason address"),

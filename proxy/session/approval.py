@@ -34,15 +34,39 @@ class Hold:
         return self.since + self.workflow.max_wait
 
 
+_VALUES_ONLY = frozenset({"select", "insert", "update", "delete", "merge"})  # elsewhere constants are options, names or code
+_LONGEST_SHAPE = 20_000  # characters; nobody reads more before they let it run again and again
+
+
 def binding(state: State, prospect: Prospect) -> str:
-    """What an approval covers: exactly this text with these parameters, for this subject, under these masks."""
+    """What an approval covers: exactly this text with these parameters, for this subject, under these names and masks."""
+    return _digest(state, prospect, {"sql": prospect.text, "parameters": _exact_parameters(prospect.portal)})
+
+
+def shape(state: State, prospect: Prospect) -> str:
+    """What statements share that differ in values only; empty where values decide what a statement is."""
+    analysis = prospect.analysis
+    if analysis.problem or len(analysis.statements) != 1 or len(prospect.text) > _LONGEST_SHAPE:
+        return ""
+    (facts,) = analysis.statements
+    if not facts.normalised or not facts.actions or not facts.actions <= _VALUES_ONLY:
+        return ""
+    types = list(prospect.portal.prepared.declared) if prospect.portal else []
+    return _digest(state, prospect, {"normalised": facts.normalised, "types": types})
+
+
+def _digest(state: State, prospect: Prospect, what: dict[str, object]) -> str:
+    said = recorded.fields_of(prospect.analysis)
     content = {
         "subject": state.who.subject,
         "connection": state.connection,
         "database": state.database,
-        "sql": prospect.text,
-        "parameters": _exact_parameters(prospect.portal),
         "masks": prospect.context.masks.digest,
+        # Under another search path the same text means other tables, types and operators.
+        "path": ["pg_temp" if schema.startswith("pg_temp_") else schema for schema in prospect.context.path],
+        "relations": said["relations"],
+        "functions": said["functions"],
+        **what,
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
@@ -70,6 +94,7 @@ def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, obje
     texts = prospect.parameter_texts() or []
     return {
         "binding": binding(state, prospect),
+        "shape": shape(state, prospect),
         "workflow": decision.workflow,
         "subject": state.who.subject,
         "issuer": state.who.issuer,
@@ -79,6 +104,7 @@ def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, obje
         "statement": prospect.statement,
         "decision": prospect.decision_id,
         "sql": prospect.text,
+        "normalised": "; ".join(facts.normalised for facts in prospect.analysis.statements),
         "parameters": [{"n": n + 1, "oid": portal.prepared.type_of(n) if portal else 0, "text": t} for n, t in enumerate(texts)],
         "actions": recorded.actions(prospect.analysis),
         "relations": recorded.relations(prospect.analysis),

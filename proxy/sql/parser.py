@@ -217,15 +217,15 @@ def depth(data: bytes) -> int:
     return deepest
 
 
-def scan(data: bytes) -> list[Token]:
-    """The tokens of a text, comments left out.
+def scan(data: bytes, *, comments: bool = False) -> list[Token]:
+    """The tokens of a text, with its comments or without.
 
     Raises:
         SyntaxFailure: the scanner refuses the text (an unterminated string, say).
     """
     names = _token_types()[1]
     tokens = [Token(token.start, token.end, names[token.token]) for token in _tokens(data)]
-    return [token for token in tokens if token.kind not in ("SQL_COMMENT", "C_COMMENT")]
+    return tokens if comments else [token for token in tokens if token.kind not in ("SQL_COMMENT", "C_COMMENT")]
 
 
 def _tokens(data: bytes) -> Any:

@@ -19,7 +19,13 @@ from approvals import services
 from approvals.models import ApprovalRequest, Workflow
 from controlplane.models import Subject, User, Worker
 
-BINDING = "ab" * 32
+BINDING, SHAPE = "ab" * 32, "5a" * 32
+SECRET = "whsec_c2VjcmV0LW9mLXR3ZW50eS1mb3VyLWJ5dGVz"
+PREVIEW = {
+    "estimated_rows": 9, "affected_rows": 12, "plan": "Delete on orders", "columns": ["crm.orders.id"], "notes": [],
+    "triggers": [{"relation": "crm.orders", "name": "audit", "event": "DELETE"}],
+    "cascades": [{"relation": "crm.order_lines", "columns": ["order_id"], "action": "DELETE CASCADE"}],
+}  # fmt: skip
 
 
 class Host:

@@ -24,8 +24,9 @@ def admin() -> Client:
 
 def form(**changes: object) -> dict[str, object]:
     return {
-        "name": "two", "quorum": 2, "hold": "ticket", "max_wait": 600, "expires": 900, "escalate": "{}",
-        "step_up": "none", "auto_approve": "{}", "approver_groups": [], "approvers": [],
+        "name": "two", "quorum": 2, "hold": "ticket", "max_wait": 600, "expires": 900, "step_up": "none",
+        "approver_groups": [], "approvers": [],
+        "escalate_groups": [], "escalate_users": [], "break_glass_groups": [], "break_glass_users": [], "auto_approve_actions": "",
     } | changes  # fmt: skip
 
 

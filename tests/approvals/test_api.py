@@ -9,16 +9,16 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from approvals import services
+from approvals import services, shapes, webhooks
 from approvals.models import ApprovalRequest, Workflow
 from approvals.states import State
 from audit.models import Entry
 from controlplane.models import User, Worker
-from tests.approvals.conftest import BINDING, person
+from tests.approvals.conftest import BINDING, SECRET, person
 
 pytestmark = pytest.mark.django_db
 WORKER = "/api/v1/worker/approvals"
-STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm"}
+STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm", "workflow": "owners"}
 
 
 def call(host, method: str, path: str, body: dict | None = None):
@@ -38,6 +38,20 @@ def test_claim(host, ask, dana):
     used = call(host, "post", "claim", STATEMENT)
     assert (used.status_code, used.json()["id"], used.json()["state"]) == (200, str(request.pk), "CONSUMED")
     assert call(host, "post", "claim", STATEMENT).status_code == 404
+
+
+def test_claim_by_shape(host, ask, dana, workflow):
+    workflow.shapes = True
+    workflow.save()
+    sql, shape = "DELETE FROM crm.orders WHERE id = $1", "5a" * 32
+    terms = shapes.Terms(60, 1, frozenset({1}))
+    services.decide(ask(sql=sql, normalised=sql, shape=shape, bound=1), actor=dana, approve=True, shape=terms)
+    run = {"shape": shape, "sql": sql, "normalised": sql, "parameters": [{"n": 1, "oid": 20, "text": "8"}]}
+    for wrong in ({"shape": "x"}, {"parameters": [{"n": "1"}]}, {"parameters": None}):
+        assert call(host, "post", "claim", STATEMENT | {"binding": "cd" * 32, "run": run | wrong}).status_code == 400
+    used = call(host, "post", "claim", STATEMENT | {"binding": "cd" * 32, "run": run})
+    assert (used.status_code, used.json()["state"], used.json()["bound"]) == (200, "CONSUMED", 1)
+    assert call(host, "post", "claim", STATEMENT | {"binding": "cd" * 32, "run": run}).status_code == 404
 
 
 def test_consume(host, ask, dana):
@@ -165,7 +179,8 @@ def test_workflow_changes_are_audited_and_removable(people, workflow):
 
 
 def test_a_webhook_is_never_given_back_and_stays(people, workflow):
-    workflow.notify = {"email": True, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+    kept = webhooks.sealed({"url": "https://hooks.example.com/x", "secret": SECRET, "format": "slack"})
+    workflow.notify = {"email": True, "webhook": kept}
     workflow.save()
     client, path = as_user(people["root"]), f"/api/v1/workflows/{workflow.pk}/"
     for response in (
@@ -175,9 +190,10 @@ def test_a_webhook_is_never_given_back_and_stays(people, workflow):
         client.get(f"/admin/approvals/workflow/{workflow.pk}/change/"),
     ):
         assert response.status_code == 200
-        assert "c2VjcmV0" not in response.content.decode()
+        for secret in (kept["url"], kept["secret"], "hooks.example.com", SECRET):
+            assert secret not in response.content.decode()
     workflow.refresh_from_db()
-    assert workflow.notify == {"email": False, "webhook": {"url": "c2VjcmV0", "secret": "c2VjcmV0"}}
+    assert workflow.notify == {"email": False, "webhook": kept}
 
 
 @pytest.mark.parametrize(

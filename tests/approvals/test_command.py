@@ -22,11 +22,11 @@ def run(*arguments: str) -> str:
 
 def test_list(ask):
     assert run("list") == "Nothing waits for an answer.\n"
-    request = ask(sql="DROP\x1b[2J\nTABLE t", parameters=[{"n": 1, "oid": 25, "text": "a\nb"}])
+    request = ask(sql="DROP\x1b[2J\nTABLE t", masked=[], parameters=[{"n": 1, "oid": 25, "text": "a\nb"}])
     text = run("list")
     assert str(request.pk) in text
     assert "DROP⟦U+001B⟧[2J TABLE t" in text  # a statement must not send escape sequences to the terminal
-    assert "$1 = a b" in text
+    assert "$1 = a⟦U+000A⟧b" in text
 
 
 @pytest.mark.parametrize(("verb", "state"), [("approve", State.APPROVED), ("reject", State.REJECTED)])

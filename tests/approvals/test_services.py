@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from approvals import approvers, services
 from approvals.models import ApprovalRequest, Delivery, Vote, Workflow
 from approvals.payload import PayloadError
 from approvals.states import State
-from audit.models import Entry
 from controlplane.models import Subject, User
 from tests.approvals.conftest import BINDING, payload, person
+from tests.approvals.test_races import kinds
 
 pytestmark = pytest.mark.django_db
-
-
-def kinds(request: ApprovalRequest) -> list[str]:
-    """What the ledger says of a request, in order."""
-    found = [json.loads(entry.canonical) for entry in Entry.objects.filter(kind__startswith="approval.").order_by("id")]
-    return [entry["kind"] for entry in found if entry["fields"]["request"] == str(request.pk)]
 
 
 def overdue(ask, **changes) -> ApprovalRequest:
@@ -193,7 +184,7 @@ def test_what_is_decided_stays_decided(ask, dana, workflow, approve):
 
 # --- using --------------------------------------------------------------------------------------------------------------
 
-STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm"}
+STATEMENT = {"binding": BINDING, "subject": "support-bot", "connection": "crm", "workflow": "owners"}
 
 
 def test_an_approval_is_claimed_once(ask, dana):
@@ -203,7 +194,7 @@ def test_an_approval_is_claimed_once(ask, dana):
     assert kinds(request)[-1] == "approval.consumed"
 
 
-@pytest.mark.parametrize("other", [{"binding": "cd" * 32}, {"subject": "other-bot"}, {"connection": "erp"}])
+@pytest.mark.parametrize("other", [{"binding": "cd" * 32}, {"subject": "other-bot"}, {"connection": "erp"}, {"workflow": "stricter"}])
 def test_an_approval_covers_nothing_else(ask, dana, other):
     services.decide(ask(), actor=dana, approve=True)
     assert services.claim(**STATEMENT | other) is None
@@ -237,7 +228,7 @@ def test_an_approval_is_consumed_once(ask, dana):
 
 
 def vars_of(standing: services.Standing) -> dict[str, str]:
-    return {name: getattr(standing, name) for name in ("id", "state", "comment", "url", "reason")}
+    return {name: getattr(standing, name) for name in ("id", "state", "comment", "url", "reason", "bound")}
 
 
 def test_an_old_approval_is_not_consumed(ask):
@@ -268,71 +259,3 @@ def test_the_beat_expires_what_is_over(ask):
     assert ApprovalRequest.objects.get(pk=request.pk).state == State.EXPIRED
     assert ApprovalRequest.objects.get(pk=fresh.pk).state == State.PENDING
     assert kinds(request) == ["approval.expired"]
-
-
-# --- at once ------------------------------------------------------------------------------------------------------------
-
-
-def at_once(count: int, work) -> list[object]:
-    """Run ``work(n)`` in ``count`` threads that start together; results or exceptions."""
-    start, results = threading.Barrier(count), [None] * count
-
-    def run(number: int) -> None:
-        try:
-            start.wait()
-            results[number] = work(number)
-        except Exception as error:
-            results[number] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-@pytest.mark.django_db(transaction=True)
-def test_ten_approvers_at_once_decide_exactly_once(ask, workflow):
-    people = [person(f"p{number}", is_approver=True) for number in range(10)]
-    workflow.approvers.add(*people)
-    workflow.quorum = 3
-    workflow.save()
-    request = ask()
-    results = at_once(10, lambda number: services.decide(request.pk, actor=people[number], approve=True))
-    counted = [result for result in results if isinstance(result, ApprovalRequest)]
-    assert len(counted) == 3
-    assert all(isinstance(result, services.Refused) for result in results if result not in counted)
-    assert kinds(request) == ["approval.requested", "approval.voted", "approval.voted", "approval.approved"]
-    assert Vote.objects.filter(request=request).count() == 3
-
-
-@pytest.mark.django_db(transaction=True)
-def test_one_person_clicking_ten_times_at_once_counts_once(ask, workflow, dana):
-    workflow.approvers.add(person("pat", is_approver=True))
-    workflow.quorum = 2
-    workflow.save()
-    request = ask()
-    results = at_once(10, lambda number: services.decide(request.pk, actor=dana, approve=True))
-    assert sum(isinstance(result, ApprovalRequest) for result in results) == 1
-    request.refresh_from_db()
-    assert request.state == State.PENDING
-
-
-@pytest.mark.django_db(transaction=True)
-def test_ten_workers_at_once_use_an_approval_once(ask, dana):
-    request = services.decide(ask(), actor=dana, approve=True)
-    results = at_once(10, lambda number: services.consume(request.pk, binding=BINDING) if number % 2 else services.claim(**STATEMENT))
-    used = [result for result in results if result is not None and (result[0] if isinstance(result, tuple) else result.state == "CONSUMED")]
-    assert len(used) == 1
-    assert not [result for result in results if isinstance(result, Exception)]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_same_message_delivered_ten_times_at_once_opens_one_request(host, workflow):
-    content = payload(host)
-    results = at_once(10, lambda number: services.open_request(content, host.row))
-    assert {result.pk for result in results} == {uuid.UUID(content["id"])}
-    assert Entry.objects.filter(kind="approval.requested").count() == 1

@@ -141,7 +141,7 @@ def test_a_mail_that_cannot_be_sent_is_given_up_and_says_why(ask, dana):
     ask()
     for _ in range(notices.ATTEMPTS):
         Delivery.objects.update(next_attempt_at=timezone.now())
-        tasks.expire()
+        tasks.deliver()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.attempts) == (Delivery.State.FAILED, notices.ATTEMPTS)
     assert "no e-mail address" in delivery.error
@@ -157,7 +157,7 @@ def test_nobody_is_asked_about_what_is_over(ask, dana):
 
 def test_a_lost_order_to_send_is_found_by_the_beat(ask):
     ask()  # inside the test's transaction nothing is ever committed, so the order is never given
-    tasks.expire()
+    tasks.deliver()
     assert len(mail.outbox) == 1
 
 

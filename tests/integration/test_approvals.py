@@ -75,9 +75,29 @@ def test_the_no_to_a_ticket_reaches_the_agent_that_asks_again(stack: Stack, writ
     statement, parameters = "UPDATE crm.orders SET total = %s WHERE id = %s", (3, 505)
     mailbox = stack.mailbox()
     assert writer.refusal(statement, parameters).sqlstate == "TG001"
-    with Approver(link_in(mailbox.next("dana@example.com", "UPDATE crm.orders"))) as approver:
+    with Approver(link_in(mailbox.next("dana@example.com", "= 505\n"))) as approver:
         approver.answer("reject")
     assert writer.refusal(statement, parameters).sqlstate == "TG002"
+
+
+RUN_AGAIN = """
+from approvals import services, shapes
+from controlplane.models import User
+dana = User.objects.get(username="dana")
+services.decide(services.uuid.UUID("{}"), actor=dana, approve=True, shape=shapes.Terms(seconds=3600, runs=2, free=frozenset([1])))
+"""
+
+
+def test_a_statement_runs_again_with_other_values_where_the_approver_said(stack: Stack, writer: Agent, target: Target) -> None:
+    statement = "SELECT note FROM crm.notes WHERE id = %s AND note <> 'secret';"
+    mailbox = stack.mailbox()
+    assert writer.refusal(statement, (1,)).sqlstate == "TG001"
+    message = mailbox.next("dana@example.com", "note <> 'secret'")
+    stack.manage("shell", "-c", RUN_AGAIN.format(message["X-Tidegate-Request"]))
+    assert writer.refusal(statement.replace("secret", "other"), (2,)).sqlstate == "TG001", "that value was not to differ"
+    assert [writer.rows(statement, (order,)) for order in (2, 3)] == [[], []]
+    assert writer.refusal(statement, (4,)).sqlstate == "TG001", "both runs are used up"
+    assert writer.rows(statement, (1,)) == [], "the statement itself was approved once"
 
 
 def test_an_agent_that_gives_up_withdraws_its_request(stack: Stack, writer: Agent, target: Target) -> None:

@@ -20,6 +20,7 @@ INSERT INTO crm.customers
 CREATE TABLE crm.orders (id integer PRIMARY KEY, customer_id integer NOT NULL REFERENCES crm.customers, total numeric(10, 2) NOT NULL);
 INSERT INTO crm.orders SELECT n, 1 + n % 100, n * 1.25 FROM generate_series(1, 1000) n;
 CREATE TABLE crm.journal (id bigint PRIMARY KEY, note text);
+CREATE TABLE crm.notes (id bigint PRIMARY KEY, note text);
 """
 
 
@@ -71,11 +72,12 @@ def policy(targets: list[Target], issuer: str) -> dict[str, Any]:
              "when": {"actions": ["insert"], "relations": ["crm.customers"], "connections": guarded}, "then": {"approve": "keepers"}},
             {"name": "updates need a ticket", "when": {"actions": ["update"], "relations": ["crm.*"], "connections": guarded},
              "then": {"approve": "tickets"}},
+            {"name": "notes need a ticket", "when": {"relations": ["crm.notes"], "connections": guarded}, "then": {"approve": "tickets"}},
         ],
         "workflows": [
             {"name": "owners", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "wait", "max_wait": "10m"},
             {"name": "keepers", "approvers": {"groups": ["keepers"]}, "expires": "15m", "hold": "wait", "step_up": "passkey"},
-            {"name": "tickets", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "ticket"},
+            {"name": "tickets", "approvers": {"groups": ["owners"]}, "quorum": 1, "expires": "15m", "hold": "ticket", "shapes": True},
         ],
     }  # fmt: skip
 

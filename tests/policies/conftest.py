@@ -15,6 +15,7 @@ from policies.policy_file.apply import Outcome, apply_sources
 from policies.policy_file.document import PolicyFileError, read_text
 from tests.controlplane.conftest import admin, admin_user, agents, bot, client_of, crm, grant  # noqa: F401
 
+WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXR3ZW50eS1mb3VyLWJ5dGVz"
 ACTOR = "a test"
 # The documentation's own example, so that it stays right.
 PAGE = (Path(__file__).parents[2] / "docs" / "policy-file.md").read_text()
@@ -27,7 +28,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("REPORT_BOT_KEY", "abcdefghijklmnopqrstuvwxyz0123456789")
     monkeypatch.setenv("CRM_PASSWORD", "target-password")
     monkeypatch.setenv("OWNERS_WEBHOOK", "https://hooks.example.com/t0ken")
-    monkeypatch.setenv("OWNERS_WEBHOOK_SECRET", "whsec_abc")
+    monkeypatch.setenv("OWNERS_WEBHOOK_SECRET", WEBHOOK_SECRET)
     (tmp_path / "db-ca.pem").write_text(authority())
     path = tmp_path / "policy.yaml"
     path.write_text(EXAMPLE.replace("/etc/ssl/db-ca.pem", "db-ca.pem"))

@@ -22,7 +22,9 @@ from worker.control import Control
 from worker.identity import Identity
 from worker.metrics import Metrics
 
-REQUEST = {"binding": "b" * 64, "workflow": "owners", "subject": "bot", "connection": "crm", "sql": "DELETE", "reason": "r"}
+CLAIM = {"binding": "b" * 64, "subject": "bot", "connection": "crm", "workflow": "owners"}
+RUN = {"shape": "c" * 64, "sql": "DELETE", "normalised": "DELETE", "parameters": []}
+REQUEST = {**CLAIM, **RUN, "reason": "r"}
 URL = "http://tidegate/approvals/x"
 
 
@@ -167,7 +169,7 @@ def test_an_approval_given_before_is_claimed_without_asking_anew(
 
     asking(control_plane, me, broker, work)
     assert queue.llen("celery") == 0
-    assert control_plane.called("approvals/claim")[0].json == {name: REQUEST[name] for name in ("binding", "subject", "connection")}
+    assert control_plane.called("approvals/claim")[0].json == {**CLAIM, "run": RUN}
 
 
 def test_the_no_to_a_ticket_is_told_without_asking_anew(control_plane: ControlPlane, me: Identity, broker: str, queue: redis.Redis) -> None:

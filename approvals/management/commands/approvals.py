@@ -1,4 +1,4 @@
-"""``manage.py approvals list|approve|reject``: the inbox for a terminal."""
+"""``manage.py approvals list|approve|reject|test-webhook``: the inbox for a terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from approvals import services
-from approvals.models import ApprovalRequest
+from approvals import notices, presentation, services
+from approvals.models import ApprovalRequest, Workflow
 from audit.visible import one_line
 from controlplane.models import User
 
@@ -27,10 +27,14 @@ class Command(BaseCommand):
             answer.add_argument("id", type=uuid.UUID)
             answer.add_argument("--as", dest="user", required=True, metavar="USER", help="the approver who answers")
             answer.add_argument("--comment", default="")
+        webhook = verbs.add_parser("test-webhook", help="send a test notice to a workflow's webhook")
+        webhook.add_argument("workflow")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["verb"] == "list":
             self._list(options["all"])
+        elif options["verb"] == "test-webhook":
+            self._try_webhook(options["workflow"])
         else:
             self._answer(options["id"], options["user"], options["verb"] == "approve", options["comment"])
 
@@ -42,9 +46,10 @@ class Command(BaseCommand):
                 f"{request.pk}  {request.state:<9}  until {request.expires_at:%Y-%m-%d %H:%M:%SZ}  "
                 f"{request.subject} on {request.connection} ({request.workflow_name})\n    {one_line(request.sql, 160)}"
             )
-            for item in request.parameters:
-                value = "NULL" if item.get("text") is None else one_line(item["text"], 80)
-                self.stdout.write(f"    ${item.get('n')} = {value}")
+            if request.parameters:
+                self.stdout.write(f"    {presentation.parameters_line(request)}")
+            if found := presentation.effect(request):
+                self.stdout.write(f"    {found}")
         if not rows:
             self.stdout.write("Nothing waits for an answer.")
 
@@ -57,3 +62,12 @@ class Command(BaseCommand):
         except services.Refused as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(f"{request.pk} is {request.state}.")
+
+    def _try_webhook(self, name: str) -> None:
+        workflow = Workflow.objects.filter(name=name).first()
+        if workflow is None:
+            raise CommandError(f"There is no workflow '{name}'.")
+        failure = notices.try_webhook(workflow)
+        if failure:
+            raise CommandError(failure)
+        self.stdout.write("The webhook took the test notice.")

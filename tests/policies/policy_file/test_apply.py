@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 
 from approvals.models import ApprovalRequest, Vote, Workflow
+from approvals.webhooks import opened
 from audit.models import Entry
 from controlplane import services
 from controlplane.models import ApiKey, BundleVersion, Connection, Grant, Subject, User
@@ -16,10 +17,9 @@ from policies.models import MaskingRule, Retention, StatementRule
 from policies.policy_file import apply as apply_module
 from policies.policy_file.apply import apply_files
 from policies.policy_file.document import PolicyFileError
-from policies.policy_file.secrets import opened
 from proxy.policy.bundle import Bundle
 from tests.certificates import issued
-from tests.policies.conftest import ACTOR, apply, refused
+from tests.policies.conftest import ACTOR, WEBHOOK_SECRET, apply, refused
 
 pytestmark = pytest.mark.django_db
 CRM = "{name: crm, host: db, dbname: crm, user: u"
@@ -44,14 +44,16 @@ def test_the_example(example: Path) -> None:
     assert [rule.name for rule in bundle.rules if rule.shadow] == ["try before enforcing"]
     assert bundle.workflow("owners").has_approvers
     assert Retention.objects.get().entries_days == 400
-    assert opened(Workflow.objects.get().notify["webhook"]) == {"url": "https://hooks.example.com/t0ken", "secret": "whsec_abc"}
+    assert opened(Workflow.objects.get().notify["webhook"]) == {
+        "url": "https://hooks.example.com/t0ken", "secret": WEBHOOK_SECRET, "format": "generic",
+    }  # fmt: skip
 
 
 def test_secrets_are_nowhere(example: Path) -> None:
     apply_files([example], actor=ACTOR)
     kept = json.dumps(list(Entry.objects.values("canonical", "disclosures"))) + BundleVersion.objects.get().payload
     kept += json.dumps(list(Workflow.objects.values("notify")))
-    for secret in ("target-password", "abcdefghijklmnopqrstuvwxyz0123456789", "whsec_abc", "t0ken"):
+    for secret in ("target-password", "abcdefghijklmnopqrstuvwxyz0123456789", WEBHOOK_SECRET, "t0ken"):
         assert secret not in kept
     assert Workflow.objects.get().notify["webhook"]["secret"] not in json.dumps(list(Entry.objects.values("disclosures")))
 
