@@ -30,7 +30,18 @@ def run(relay: Relay, prospect: Prospect, decision: Decision, approval: str = ""
     relay.pending.push(expected)
 
 
+def _bind_again(relay: Relay) -> None:
+    """Portals that ended with a batch that the gateway ended: the client knows nothing of it."""
+    for portal in relay.portals.values():
+        if portal.lost:
+            portal.lost = False
+            plan = portal.prepared.analysis.plan
+            relay.outbox.server.add(portal.bind.encode())
+            relay.expect(Expected(Kind.BIND, swallow=True, sanitise=plan.sanitise_errors, rewritten=plan.kind == "scan"))
+
+
 def _execute(relay: Relay, prospect: Prospect, portal: Portal, expected: Expected) -> None:
+    _bind_again(relay)
     if _needs_origins(prospect) and not portal.will_be_described:
         # The cells to mask are found by the columns' origins, and the client has not asked for them.
         relay.outbox.server.add(Describe(b"P", portal.bind.portal).encode())

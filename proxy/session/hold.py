@@ -13,7 +13,7 @@ from proxy.effects import RequestApproval, WithdrawApproval
 from proxy.errors import Refusal
 from proxy.events import ApprovalAnswered
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import approval, forward, gate, idle, standing
+from proxy.session import approval, forward, gate, idle, preview, standing
 from proxy.session.approval import Hold
 from proxy.session.gate import Prospect
 from proxy.session.state import EndSession
@@ -40,13 +40,19 @@ class Holder:
             refusal = errors.denied(f'workflow "{decision.workflow}" is not in the policy', decision=prospect.decision_id)
             relay.deny(prospect, decision, refusal)
             return
-        self.hold = Hold(prospect, decision, workflow, relay.state.now)
+        preview.look(relay, prospect, lambda seen: self._request(relay, Hold(prospect, decision, workflow, relay.state.now, seen)))
+
+    def _request(self, relay: Relay, hold: Hold) -> None:
+        if relay.cancelled:
+            relay.cancelled = False
+            self._end(relay, hold, errors.cancelled(), "cancelled")
+            return
+        self.hold = hold
         relay.wait("approval", lambda: None)
         if relay.unsynced:
             # Errors of what was forwarded before it must not wait for an approver.
             relay.outbox.server.add(FLUSH_MESSAGE)
-        request = approval.request(relay.state, self.hold, in_transaction=relay.in_transaction)
-        relay.outbox.add(RequestApproval(request))
+        relay.outbox.add(RequestApproval(approval.request(relay.state, hold, in_transaction=relay.in_transaction)))
 
     def answered(self, relay: Relay, answer: ApprovalAnswered) -> None:
         hold = self.hold

@@ -46,6 +46,7 @@ class Portal:
     description: bytes | None = None
     asked: bool = False
     estimated_rows: int | None = None  # by the planner, once it was asked
+    lost: bool = False  # the gateway has ended its batch at the server: it is bound again before it runs
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from proxy import errors
@@ -156,18 +156,18 @@ class Relay:
         request = self.gate.request(text, context)
         analysis = self.state.environment.analyses.get(request.key)
         if analysis is None:
-            self.wait("analysis", lambda: self._analysed(sql, Examined(text, self._answer, context), then, tried))
+            self.wait("analysis", lambda: self._analysed(sql, Examined(text, self.answer, context), then, tried))
             self.outbox.add(Analyse(request))
         else:
             self._analysed(sql, Examined(text, analysis, context), then, tried)
 
-    _answer = Analysis(problem="no answer from the analysis")
+    answer = Analysis(problem="no answer from the analysis")
 
     def analysed(self, analysis: Analysis) -> None:
         """The analysis that was waited for."""
         if self.waiting is None or self.waiting.what != "analysis":
             return
-        self._answer = analysis
+        self.answer = analysis
         self.resume()
 
     def _analysed(self, sql: bytes, examined: Examined, then: Then, tried: frozenset[str]) -> None:
@@ -260,6 +260,12 @@ class Relay:
         """Put a question to the target; ``then`` is called when it was answered, unless an earlier message of its batch fails."""
         self.wait("question", then)
         self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=self.unsynced))
+
+    def ask_apart(self, questions: Iterable[Question], then: Callable[[], None]) -> None:
+        """Put several to the target, each in a batch of its own. The client's, if it has begun one, ends there: see ``preview``."""
+        self.wait("question", then)
+        for question in questions:
+            self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=False))
 
     # -- forward
 

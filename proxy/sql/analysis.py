@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
+from proxy.sql.counting import count_of
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
 from proxy.sql.inline import inline
@@ -38,7 +39,8 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
         analysis = text.analysis()
         if analysis.plan.kind == "refuse":
             analysis = _with_inlined(text, analysis)
-        return _with_planned(request, analysis)
+        analysis = _with_planned(request, analysis)
+        return _with_count(request, catalog, analysis) if request.counting else analysis
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
@@ -81,6 +83,12 @@ def _with_planned(request: AnalysisRequest, analysis: Analysis) -> Analysis:
 
 
 _AROUND_A_QUERY = frozenset({"explain", "copy_to", "copy_file", "copy_program"})
+
+
+def _with_count(request: AnalysisRequest, catalog: Catalog | None, analysis: Analysis) -> Analysis:
+    if analysis.plan.kind == "refuse":
+        return analysis
+    return replace(analysis, count=count_of(analysis.plan.sql or request.sql, request, catalog))
 
 
 def _refused(request: AnalysisRequest, reason: str) -> MaskPlan:

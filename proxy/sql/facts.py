@@ -66,6 +66,16 @@ class SyntaxProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How the rows that a statement changes are counted without running it: by a query, or they are known, or why not."""
+
+    sql: str = ""
+    parameters: tuple[int, ...] = ()  # the numbers of those in it
+    rows: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Facts and masking of one query text (one simple Query or one Parse)."""
 
@@ -75,6 +85,7 @@ class Analysis:
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
     planned: str = ""  # what the planner is asked about, where that is not the text that is sent
+    count: Count | None = None  # where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,9 @@ class AnalysisRequest:
     mask_digest: str
     trusted_functions: frozenset[str] = frozenset()
     derived_use: str = "scan"
+    counting: bool = False  # how many rows it changes is to be counted
 
     @property
     def key(self) -> tuple[object, ...]:
-        return (self.sql, self.catalog_digest, self.search_path, self.mask_digest, self.trusted_functions, self.derived_use)
+        known = (self.sql, self.catalog_digest, self.search_path, self.mask_digest, self.trusted_functions, self.derived_use)
+        return (*known, self.counting) if self.counting else known
