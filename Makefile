@@ -8,6 +8,9 @@ INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
 TYPED := $(wildcard proxy/wire/*.pxd)
 TESTS ?=
+# Two processes, each with engines of its own, and each file whole in one of them. JOBS=0: one process, for a debugger, or where
+# the environment gives engines (tests/engines.py), which two would share.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types imports django mirror pure fuzz bench bench-idle bench-analysis conformance regress-analysis requirements clean
@@ -32,7 +35,7 @@ demo: install ## everything embedded: mask, block, hold, approve, verified expor
 
 test: install ## all tests, or TESTS=tests/proxy
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 check: install lint types imports django mirror test pure ## what CI runs
 	@echo "==> all checks passed"

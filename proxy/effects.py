@@ -94,10 +94,14 @@ class WithdrawApproval:
 
 @dataclass(frozen=True, slots=True)
 class CancelServer:
-    """Send a CancelRequest with the server's own key to the connection's address."""
+    """Send a CancelRequest with the server's own key to the connection's address.
+
+    ``wait``: perform nothing behind it, and tell the core of nothing, until the server has taken it.
+    """
 
     process_id: int
     secret: bytes
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

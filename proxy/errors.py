@@ -14,12 +14,15 @@
      ├── 08006  the server went away             (server_gone)
      ├── 0A000  the gateway does not speak this  (unsupported)
      ├── 42601  syntax error, in PostgreSQL's own words (syntax_error)
+     ├── 42883  no function of that name         (undefined_function)
      ├── 53300  too many sessions                (too_many_sessions)
      ├── 53300  too many failed sign-ins from there (too_many_failures)
+     ├── 54000  too many rows; too long to be recorded (too_many_rows)
      ├── 57P05  idle for too long; in a transaction 25P03 (idle)
      ├── 57P01  the worker is shutting down      (shutting_down)
      ├── 58030  cannot be recorded, so not run   (unrecordable)
      ├── XX000  the gateway itself failed        (internal)
+     ├── 57014  the statement takes too long     (timed_out)
      └── 57014  cancelled while held             (cancelled)
 
 A refusal is a value, not an exception. Its ``message`` says what and why in one line, ``hint`` what would be allowed,
@@ -90,6 +93,10 @@ def syntax_error(message: str, position: int) -> Refusal:
     return Refusal("42601", message, position=position)
 
 
+def undefined_function(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
+    return Refusal("42883", reason, _decision(decision), hint)
+
+
 def too_many_sessions(reason: str, setting: str) -> Refusal:
     """``setting`` is the limit's name in the policy."""
     hint = f"Close sessions that are not needed, or have the connection's {setting} raised."
@@ -99,6 +106,10 @@ def too_many_sessions(reason: str, setting: str) -> Refusal:
 def too_many_failures(seconds: float) -> Refusal:
     hint = f"Try again in {math.ceil(seconds)} seconds."
     return Refusal("53300", "too many sign-ins from this address have failed", hint=hint, fatal=True)
+
+
+def too_many_rows(limit: int) -> Refusal:
+    return Refusal("54000", f"the result has more than max_rows={limit} rows, so it ends here", hint="Add LIMIT, or a narrower WHERE.")
 
 
 def shutting_down() -> Refusal:
@@ -118,6 +129,10 @@ def unrecordable() -> Refusal:
 def internal() -> Refusal:
     """The session's state is in doubt; the log, not the client, gets what happened."""
     return Refusal("XX000", "internal error of the gateway; the session was closed", fatal=True)
+
+
+def timed_out() -> Refusal:
+    return Refusal("57014", "canceling statement due to statement timeout")
 
 
 def cancelled() -> Refusal:

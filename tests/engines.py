@@ -21,6 +21,11 @@ from controlplane.stack.tls import self_signed
 from controlplane.stack.valkey import Valkey
 
 DEBIAN15 = Path(os.environ.get("TIDEGATE_PG15_BINDIR", "/usr/lib/postgresql/15/bin"))
+# Each process that runs tests has engines of its own: what pytest-xdist's controller made is not given to its workers.
+_RUNNER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+if os.environ.get("TIDEGATE_TEST_ENGINES_OF", _RUNNER) != _RUNNER:
+    for _name in os.environ.pop("TIDEGATE_TEST_MADE").split():
+        del os.environ[_name]
 GIVEN = frozenset(os.environ)  # before anything here adds to it
 PASSWORD = secrets.token_urlsafe(16)
 
@@ -55,6 +60,12 @@ def environment() -> dict[str, str]:
         ),
     }
     return made | {name: os.environ[name] for name in made if name in GIVEN}
+
+
+def announced() -> dict[str, str]:
+    """`environment()`, and who made it: for this process's own environment, which what it starts inherits."""
+    made = environment().keys() - GIVEN
+    return environment() | {"TIDEGATE_TEST_ENGINES_OF": _RUNNER, "TIDEGATE_TEST_MADE": " ".join(sorted(made))}
 
 
 def control_database() -> Postgres | None:

@@ -7,7 +7,7 @@ from tests import (
     pure,  # noqa: F401  before anything imports the wire modules
 )
 
-os.environ.update(engines.environment())
+os.environ.update(engines.announced())
 
 from controlplane.settings import *  # noqa: F403
 from controlplane.settings import DATABASES

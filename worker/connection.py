@@ -210,6 +210,10 @@ class Conversation(asyncio.Protocol):
                 self._unwritten = todo[index + 1 :]
                 asyncio.get_running_loop().call_later(effect.seconds, self._recorded, "")
                 return
+            elif isinstance(effect, effects.CancelServer) and effect.wait:
+                self._unwritten = todo[index + 1 :]
+                self._cancel_server(effect).add_done_callback(lambda _: self._recorded(""))
+                return
             else:
                 _PERFORM[type(effect)](self, effect)
         else:
@@ -374,8 +378,9 @@ class Conversation(asyncio.Protocol):
         else:
             cancelling.add_done_callback(lambda _: taken.set_result(None))
 
-    def _cancel_server(self, effect: effects.CancelServer) -> None:
+    def _cancel_server(self, effect: effects.CancelServer) -> asyncio.Future[None]:
         self._cancelling = self._start(self._cancel(effect), "cancel")
+        return self._cancelling
 
     async def _cancel(self, effect: effects.CancelServer) -> None:
         if self._target is None:
@@ -473,7 +478,7 @@ class Conversation(asyncio.Protocol):
 
 
 # One entry per class of effect but Record and Delay, which `_perform` treats itself. An effect that is not here fails the session.
-_PERFORM: dict[type, Callable[[Conversation, Any], None]] = {
+_PERFORM: dict[type, Callable[[Conversation, Any], object]] = {
     effects.SendToClient: Conversation._send_to_client,
     effects.SendToServer: Conversation._send_to_server,
     effects.StartClientTls: Conversation._start_client_tls,

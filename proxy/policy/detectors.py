@@ -98,7 +98,9 @@ _DETECTORS: Mapping[str, tuple[str, Callable[[bytes], bool]]] = {
 }
 KINDS = tuple(_DETECTORS)
 _PATTERNS = {kind: (_compiled(pattern), check) for kind, (pattern, check) in _DETECTORS.items()}
-_ANY = _compiled("|".join(pattern for pattern, _ in _DETECTORS.values()))
+# Values stand side by side there, and what precedes or follows one may look like a part of its first or last word.
+_ANY = _compiled("|".join(pattern.replace(r"\b", "") for pattern, _ in _DETECTORS.values()))
+NEUTRAL = frozenset(range(256)) - frozenset(b"0123456789._%+-@ /()") - frozenset(range(65, 91)) - frozenset(range(97, 123))  # in no pattern
 _LETTERS = bytes(range(65, 91)) + bytes(range(97, 123))
 _STARS = bytes.maketrans(b"0123456789" + _LETTERS, b"*" * (10 + len(_LETTERS)))
 # A JSON document must stay one: its numbers stand without quotes, and a backslash and what follows it are one character.

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from proxy.policy.bundle import Bundle
 from proxy.policy.engine import MaskSet, masks_for
 from proxy.session.attempts import Attempts
+from proxy.session.prepared import AnalysisKey
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import Analysis
+from proxy.sql.shape import shape
 
 _LONG = 32 << 10  # characters
 
@@ -18,25 +20,44 @@ _LONG = 32 << 10  # characters
 class Analyses:
     """A bounded cache of analyses by ``AnalysisRequest.key``; the oldest is forgotten first.
 
+    An analysis to which constants do not matter is also kept by the shape of its text, and found by other texts of that shape.
     Long texts are not kept: they seldom come again, and ten thousand of them would fill the memory.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._known: dict[Hashable, Analysis] = {}
+        self._known: dict[AnalysisKey, Analysis] = {}
+        self._general: dict[AnalysisKey, Analysis] = {}
 
-    def get(self, key: Hashable) -> Analysis | None:
-        return self._known.get(key)
+    def get(self, key: AnalysisKey) -> Analysis | None:
+        known = self._known.get(key)
+        if known is None and self._general and (general := _general(key)) is not None:
+            known = self._general.get(general)
+            if known is not None:
+                self._keep(self._known, key, known)
+        return known
 
-    def put(self, key: Hashable, analysis: Analysis) -> None:
-        if isinstance(key, tuple) and len(key[0]) > _LONG:
+    def put(self, key: AnalysisKey, analysis: Analysis) -> None:
+        if len(str(key[0])) > _LONG:
             return
-        while len(self._known) >= self._limit:
-            del self._known[next(iter(self._known))]
-        self._known[key] = analysis
+        self._keep(self._known, key, analysis)
+        if not analysis.constants_matter and (general := _general(key)) is not None:
+            self._keep(self._general, general, analysis)
+
+    def _keep(self, where: dict[AnalysisKey, Analysis], key: AnalysisKey, analysis: Analysis) -> None:
+        while len(where) >= self._limit:
+            del where[next(iter(where))]
+        where[key] = analysis
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+def _general(key: AnalysisKey) -> AnalysisKey | None:
+    """The key with the shape in the place of the text; None where there is none."""
+    text, *context = key
+    general = shape(str(text).encode())
+    return None if general is None else (general, *context)
 
 
 class MaskSets:

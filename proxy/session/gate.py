@@ -11,7 +11,7 @@ from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy import engine
 from proxy.policy.bundle import Bundle, Connection
-from proxy.policy.decision import Decision, Deny
+from proxy.policy.decision import Allow, Decision, Deny
 from proxy.policy.engine import MaskSet, Question
 from proxy.policy.placeholders import is_placeholder
 from proxy.session.names import Names, codec, given_back_within, need_names
@@ -147,10 +147,17 @@ class Gate:
             context.bundle, who.subject, who.groups, state.connection, state.database, analysis, state.client_ip, state.now, in_transaction,
             estimated_rows,
         )  # fmt: skip
-        return engine.decide(question)
+        decision = engine.decide(question)
+        unknown = analysis.unknown_function
+        if unknown and not self.catalog_changed and not isinstance(decision, Allow) and not decision.rules:
+            # What it is about could only be known with it; the server has no other answer either.
+            return Deny(f"function {unknown} does not exist", "No function of that name takes these arguments.", sqlstate="42883")
+        return decision
 
     def _doubt(self, analysis: Analysis, context: Context) -> Deny | None:
         statements = analysis.statements
+        if context.connection.detectors == "mask" and (reason := self._unwatched(analysis)):
+            return Deny(f"{reason}, so detectors could not look into its rows", "Use UTF8 and the options of the manual.", sqlstate="TG003")
         if analysis.syntax is not None or not context.names_matter:
             return None
         if self._names.path is None and need_names(statements):
@@ -168,6 +175,15 @@ class Gate:
         if plan.kind == "result" and plan.masked and any(f.action not in _ROWS_BY_ORIGIN for f in statements):
             return Deny("masked columns cannot be followed through this statement", sqlstate="TG003")
         return None
+
+    def _unwatched(self, analysis: Analysis) -> str:
+        for copy in [facts.copy_out for facts in analysis.statements if facts.copy_out is not None]:
+            encoding = copy.encoding or self._state.parameters.get("client_encoding", "UTF8")
+            if copy.problem:
+                return copy.problem
+            if codec(encoding.replace("-", "")) is None and copy.form.name != "binary":
+                return f"COPY in the encoding {encoding} cannot be read"
+        return ""
 
     def forwarded(self, facts: Facts) -> None:
         """A statement is on its way: the catalog may be out of date after it."""
@@ -224,6 +240,8 @@ def refusal(decision: Deny, analysis: Analysis, decision_id: str) -> Refusal:
     """A denial as the client gets it; a syntax error is PostgreSQL's own."""
     if analysis.syntax is not None:
         return errors.syntax_error(analysis.syntax.message, analysis.syntax.position)
+    if decision.sqlstate == "42883":
+        return errors.undefined_function(decision.reason, decision=decision_id, hint=decision.hint)
     if decision.sqlstate == "TG003":
         return errors.undecidable(decision.reason, decision=decision_id, hint=decision.hint)
     return errors.denied(decision.reason, decision=decision_id, hint=decision.hint)

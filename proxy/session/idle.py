@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy import errors
 from proxy.effects import WakeAt
+from proxy.session import limit
 from proxy.session.state import EndSession
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def tick(relay: Relay) -> None:
     state, timeout = relay.state, _timeout(relay)
     if timeout is not None and not relay.is_busy() and state.now >= state.active_at + timeout:
         raise EndSession("idle for too long", errors.idle(in_transaction=relay.status != b"I"))
+    limit.tick(relay)
     wake(relay)
 
 
@@ -34,6 +36,8 @@ def wake(relay: Relay) -> None:
     moments = [hold.deadline] if hold is not None and hold.noticed else []
     if timeout is not None:
         moments.append((state.now if relay.is_busy() else state.active_at) + timeout)
+    if (due := limit.due(relay)) is not None:
+        moments.append(due)
     if moments:
         relay.outbox.add(WakeAt(min(moments)))
 

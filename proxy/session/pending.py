@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.session.gate import Context
 from proxy.session.records import Running
-from proxy.session.transform import Masker, Watcher
+from proxy.session.transform import CopyWatcher, Masker, Watcher
+from proxy.sql.facts import CopyOut
 
 if TYPE_CHECKING:
     from proxy.session.questions import Question
@@ -57,14 +58,17 @@ class Expected:
     target: Any = None  # DESCRIBE, EXECUTE: the prepared statement or portal
     undo: Undo | None = None
     swallow: bool = False  # the client does not see the reply
-    question: Question | None = None  # … nor rows, notices or an error: the gateway itself has asked
+    silent: bool = False  # … nor a notice or an error
+    question: Question | None = None  # the gateway itself has asked: it takes the rows, or the error
     sanitise: bool = False  # errors and notices about it lose their free text
     rewritten: bool = False  # the server has another text than the client: positions in it mean nothing
     masker: Masker | None = None  # QUERY: of the result that is coming in; EXECUTE: once its columns are known
-    watcher: Watcher | None = None
+    watcher: Watcher | CopyWatcher | None = None
     masker_known: bool = False  # and the watcher
     expects_masked: bool = False  # QUERY, EXECUTE: masked columns are among those of its result
     reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
+    owed: Running | None = None  # SYNC: an Execute before it that was cut off, of which the client has not heard; QUERY: its own
+    copies: tuple[CopyOut, ...] = ()  # QUERY, EXECUTE: what COPY … TO STDOUT will send, in their order
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
 
     def never_happened(self) -> None:
@@ -86,6 +90,9 @@ class Pending:
 
     def __iter__(self) -> Iterator[Expected]:
         return iter(self._queue)
+
+    def __reversed__(self) -> Iterator[Expected]:
+        return reversed(self._queue)
 
     @property
     def head(self) -> Expected | None:

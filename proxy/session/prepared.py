@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from proxy.sql.facts import Analysis
 from proxy.wire.backend import ResultColumn, RowDescription
 from proxy.wire.frontend import Bind, Cut, format_at
 from proxy.wire.values import to_text
+
+if TYPE_CHECKING:
+    from proxy.session.limit import Limit
 
 AnalysisKey = tuple[object, ...]
 
@@ -46,6 +50,7 @@ class Portal:
     description: bytes | None = None
     asked: bool = False
     estimated_rows: int | None = None  # by the planner, once it was asked
+    limit: Limit | None = None  # of its rows, however they are fetched
     lost: bool = False  # the gateway has ended its batch at the server: it is bound again before it runs
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 

@@ -43,5 +43,5 @@ def put(pending: Pending, question: Question, name: bytes, *, within_batch: bool
         Close(b"P", name), Close(b"S", name),
     )  # fmt: skip
     for kind in (Kind.CLOSE, Kind.PARSE, Kind.BIND, Kind.EXECUTE, Kind.CLOSE, Kind.CLOSE, *(() if within_batch else (Kind.SYNC,))):
-        pending.push(Expected(kind, swallow=True, question=question))
+        pending.push(Expected(kind, swallow=True, silent=True, question=question))
     return b"".join([message.encode() for message in messages]) + (FLUSH_MESSAGE if within_batch else SYNC_MESSAGE)

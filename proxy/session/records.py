@@ -11,12 +11,17 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from proxy.errors import Refusal
 from proxy.policy.decision import Allow, Decision, Deny
 from proxy.session.gate import Prospect
 from proxy.session.state import State
 from proxy.sql.recorded import fields_of
+
+if TYPE_CHECKING:
+    from proxy.session.limit import Limit
 
 Fields = dict[str, object]
 WHOLE = 16 << 20  # characters of a text that is recorded as it is; …
@@ -101,13 +106,21 @@ class Running:
     detected: Counter[str] | None = None  # by kind; none for nearly every statement
     tag: str = ""
     sqlstate: str = ""
+    limit: Limit | None = None  # of the rows that may still come
+    cut: Refusal | None = None  # why the client gets no more of it
+    told: bool = False  # … and it has heard of that
+    overdue: bool = False  # it took too long, and the server was told to stop
 
     def result_done(self, tag: str, affected: int) -> None:
         """A result is complete: its rows came as DataRows, or only the command tag speaks of them."""
         self.tag = tag
-        self.rows = self.counted = max(self.rows, self.counted + affected)
+        if self.cut is None:  # else the tag speaks of rows that the client did not get
+            self.rows = self.counted = max(self.rows, self.counted + affected)
 
     def completed(self, state: State, outcome: str) -> Fields:
+        if self.cut is not None:
+            self.sqlstate = self.cut.sqlstate
+            outcome = "refused" if outcome != "lost" else outcome
         return completed(state, self.statement, outcome, running=self)
 
 

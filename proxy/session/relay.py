@@ -18,7 +18,7 @@ from proxy import errors
 from proxy.effects import Analyse, Log, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
-from proxy.session import records, standing
+from proxy.session import limit, records, standing
 from proxy.session.gate import Context, Gate, Prospect, sanitises, written_back
 from proxy.session.hold import Holder
 from proxy.session.named import Named
@@ -29,7 +29,7 @@ from proxy.session.prepared import Portal, Prepared
 from proxy.session.questions import Question, put
 from proxy.session.records import Running
 from proxy.session.state import EndSession, State
-from proxy.sql.facts import Analysis, Facts
+from proxy.sql.facts import Analysis, CopyOut, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.frontend import FLUSH_MESSAGE, SYNC_MESSAGE, Execute
 
@@ -58,7 +58,7 @@ class Waiting:
     for the answer to the next question.
     """
 
-    what: str  # analysis | catalog | question | drain | approval
+    what: str  # analysis | catalog | question | drain | sync | approval
     resume: Callable[[], None]
     abandoned: bool = False
 
@@ -86,6 +86,8 @@ class Relay:
         self.cancelled = False  # while a statement was being examined: it is refused instead of run
         self.paused = False
         self.yielded = False  # others have their turn before the client's next message is looked at
+        self.limited = False  # by ``max_rows``, when a statement was last sent
+        self.completed_at = 0.0  # when a statement last came to its end: then the next one began, if it was sent before
         self.draining = False
         self.finished = False  # the client will send nothing more
         # Names that no client can have: drawn for this session, and never told to it. Nothing is ever made under the second.
@@ -111,6 +113,8 @@ class Relay:
             self.holder.abandon(self, "an earlier statement of the same pipeline failed")
         elif self.waiting.what == "drain":
             self.waiting = None
+        elif self.waiting.what == "sync":
+            pass  # a Sync is never ignored
         else:
             self.waiting.abandoned = True
 
@@ -178,7 +182,7 @@ class Relay:
             self._examine(sql, then, tried)  # the policy or the catalog changed meanwhile
         elif self._lacks_names(examined, tried):
             self._examine(sql, then, tried | {"needed"})
-        elif examined.analysis.unknown_relations and examined.context.names_matter and "relations" not in tried:
+        elif examined.analysis.incomplete and examined.context.names_matter and "relations" not in tried:
             self._refresh_catalog(lambda: self._examine(sql, then, tried | {"relations", "catalog"}))
         else:
             then(examined)
@@ -293,17 +297,21 @@ class Relay:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
         sanitise = sanitises(prospect)
+        copies: tuple[CopyOut, ...] = ()
         unread = prospect.analysis.problem or prospect.analysis.syntax is not None
         for facts in (*prospect.analysis.statements, *([_ANYTHING] if unread else ())):
             self.names.forwarded(facts)
             self.gate.forwarded(facts)
+            if facts.copy_out is not None:
+                copies += (facts.copy_out,)
         self.named.forwarded(prospect)
         self.sanitising = self.sanitising or sanitise
-        running = Running(prospect.statement, self.state.now)
+        running = Running(prospect.statement, self.state.now, limit=limit.of(prospect))
+        self.limited = running.limit is not None
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(
             kind, running, prospect.context, prospect.portal, batch=self.batch, sanitise=sanitise, rewritten=plan.kind == "scan",
-            expects_masked=plan.kind == "result",
+            expects_masked=plan.kind == "result", owed=running if kind is Kind.QUERY else None, copies=copies,
         )
 
     def expect(self, expected: Expected) -> None:
@@ -332,6 +340,7 @@ class Relay:
             self.gate.schema_work = False
 
     def complete(self, running: Running, outcome: str) -> None:
+        self.completed_at = self.state.now
         self.outbox.record("statement.completed", running.completed(self.state, outcome))
 
     # -- refuse
@@ -353,7 +362,7 @@ class Relay:
             self.pending.push(Expected(Kind.LOCAL, reply=reply))
             self.answer_local()
         else:
-            self._poison(reply)
+            self.poison(reply)
         self.skipping = True
 
     def has_failed(self, reply: bytes, *, simple: bool) -> None:
@@ -378,7 +387,7 @@ class Relay:
             self.state.active_at = self.state.now
             self.outbox.client.add(reply + b"Z\0\0\0\x05" + self.status)
         else:
-            self._poison(reply)
+            self.poison(reply)
             self.outbox.server.add(SYNC_MESSAGE)
             self.pending.push(Expected(Kind.SYNC, batch=self.end_batch()))
 
@@ -386,7 +395,8 @@ class Relay:
         """Whether an error would change nothing on the server: no transaction is open, nor anything in it done."""
         return self.status != b"T" and not self.executed and not self.pending.boundaries
 
-    def _poison(self, reply: bytes) -> None:
+    def poison(self, reply: bytes) -> None:
+        """Make the batch fail on the server; the client gets ``reply`` for it."""
         self.outbox.server.add(Execute(self.no_name).encode())
         self.pending.push(Expected(Kind.POISON, reply=reply))
 

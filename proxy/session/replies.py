@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from proxy import errors
 from proxy.effects import RefreshCatalog
 from proxy.errors import Refusal
-from proxy.session import transform
+from proxy.session import limit, transform
 from proxy.session.pending import Expected, Kind
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
@@ -19,7 +19,16 @@ from proxy.session.relay import Relay
 from proxy.session.state import EndSession
 from proxy.sql.catalog import FIRST_USER_OID
 from proxy.wire import backend, framing
-from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ReadyForQuery, RowDescription
+from proxy.wire.backend import (
+    CommandComplete,
+    CopyOutResponse,
+    DataRow,
+    ErrorFields,
+    NotificationResponse,
+    ParameterStatus,
+    ReadyForQuery,
+    RowDescription,
+)
 from proxy.wire.framing import FrameReader
 
 Handler = Callable[[Relay, Expected, FrameReader], None]
@@ -62,6 +71,16 @@ def _forward(relay: Relay, reader: FrameReader) -> None:
     relay.outbox.client.slice(reader.buffer, reader.start, reader.stop)
 
 
+def _forward_result(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    """A part of a statement's result goes on, unless the client gets no more of that."""
+    if not _is_cut(head):
+        _forward(relay, reader)
+
+
+def _is_cut(head: Expected) -> bool:
+    return head.swallow or (head.running is not None and head.running.cut is not None)
+
+
 def _finish(relay: Relay, head: Expected, reader: FrameReader, *kinds: Kind) -> None:
     """The head got its last reply."""
     if head.kind not in kinds:
@@ -80,24 +99,29 @@ def _rows(relay: Relay, reader: FrameReader, kind: int) -> None:
         head.question.rows.append(DataRow.decode(_body(reader)).values)
         return
     running = _running(head)
-    count = reader.run()
-    running.bytes += reader.stop - reader.start
+    count, start, stop = reader.run(), reader.start, reader.stop
+    assert head is not None
+    if _is_cut(head):
+        return
+    if running.limit is not None:
+        count, stop = limit.take(relay, running, running.limit, reader, count)
+    running.bytes += stop - start
     if kind == backend.DATA_ROW:
         running.rows += count
-        masker, watcher = _transformers(relay, head)
-        if masker is not None or watcher is not None:
-            data, start, stop = reader.buffer, reader.start, reader.stop
-            if masker is not None:
-                data, masked = masker.rows(data, start, stop)
-                start, stop = 0, len(data)
-                running.masked_cells += masked
-            if watcher is not None:
-                data, found = watcher.rows(data, start, stop)
-                if found:
-                    running.detected = found if running.detected is None else running.detected + found
-            relay.outbox.client.add(data)
-            return
-    _forward(relay, reader)
+    masker, watcher = _transformers(relay, head)
+    if masker is None and watcher is None:
+        relay.outbox.client.slice(reader.buffer, start, stop)
+        return
+    data = reader.buffer
+    if masker is not None:
+        data, masked = masker.rows(data, start, stop)
+        start, stop = 0, len(data)
+        running.masked_cells += masked
+    if watcher is not None:
+        data, found = watcher.rows(data, start, stop)
+        if found:
+            running.detected = found if running.detected is None else running.detected + found
+    relay.outbox.client.add(data)
 
 
 def _stream(relay: Relay, reader: FrameReader) -> bool:
@@ -108,10 +132,10 @@ def _stream(relay: Relay, reader: FrameReader) -> bool:
     if kind == backend.NOTICE_RESPONSE:
         if _change(relay, head):
             return False
-    else:
-        if kind == backend.DATA_ROW:
-            if any(_transformers(relay, head)):
-                return False
+    elif not _is_cut(head):
+        if any(_transformers(relay, head)) or not limit.take_one(relay, head.running, reader.size()):
+            return False
+        if kind == backend.DATA_ROW and head.running.cut is None:
             head.running.rows += 1
         head.running.bytes += reader.size()
     reader.stream()
@@ -120,7 +144,8 @@ def _stream(relay: Relay, reader: FrameReader) -> bool:
 
 
 def _continued(relay: Relay, reader: FrameReader) -> None:
-    _forward(relay, reader)
+    if relay.pending.head is None or not _is_cut(relay.pending.head):
+        _forward(relay, reader)
     if relay.untold and not reader.remaining:
         relay.outbox.client.add(relay.untold)
         relay.untold = b""
@@ -132,10 +157,8 @@ def _running(head: Expected | None) -> Running:
     return head.running
 
 
-def _transformers(relay: Relay, head: Expected | None) -> tuple[transform.Masker | None, transform.Watcher | None]:
+def _transformers(relay: Relay, head: Expected) -> tuple[transform.Masker | None, transform.Watcher | transform.CopyWatcher | None]:
     """What changes the rows that are coming in; for an Execute it is made when the first of them arrives."""
-    if head is None:
-        return None, None
     if head.masker_known:
         return head.masker, head.watcher
     portal = head.target
@@ -172,8 +195,10 @@ def _check_origins(relay: Relay, head: Expected, columns: tuple[backend.ResultCo
         found = head.context.catalog.relation(column.table) if head.context.catalog is not None else None
         if column.table < FIRST_USER_OID:
             continue
-        # Negative numbers are those of ctid and its like, which every table has.
-        if found is not None and (column.attribute < 0 or any(column.attribute == known.attnum for known in found.columns)):
+        # Negative numbers are those of ctid and its like, which every table has; 0 is a whole row, which no mask is bound to:
+        # that of a relation with masks was replaced where it is read.
+        whole = column.attribute == 0 and not any(oid == column.table for oid, _ in head.context.masks.by_column)
+        if found is not None and (column.attribute < 0 or whole or any(column.attribute == known.attnum for known in found.columns)):
             continue
         if found is None and relay.gate.catalog_changed and not head.expects_masked:
             continue
@@ -208,7 +233,7 @@ def on_parameter_description(relay: Relay, head: Expected, reader: FrameReader) 
 def on_row_description(relay: Relay, head: Expected, reader: FrameReader) -> None:
     if head.kind is Kind.QUERY:
         _learn_masker(relay, head, lambda: RowDescription.decode(_body(reader)).columns)
-        _forward(relay, reader)
+        _forward_result(relay, head, reader)
         return
     if head.target is not None:
         head.target.description = _body(reader)
@@ -239,11 +264,15 @@ def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.pending.copying_in = False
     if head.kind is Kind.QUERY:
         head.masker, head.watcher, head.masker_known = None, None, False  # the next result of the same Query describes itself
-        _forward(relay, reader)
+        _forward_result(relay, head, reader)
         return
     running = _running(head)
+    hidden = head.swallow
+    head.swallow = _is_cut(head)
     _finish(relay, head, reader, Kind.EXECUTE)
-    relay.complete(running, "ok")
+    if running.cut is not None:
+        limit.executed(relay, running)
+    relay.complete(running, "cancelled" if hidden else "ok")
 
 
 def on_function_result(relay: Relay, head: Expected, reader: FrameReader) -> None:
@@ -252,30 +281,47 @@ def on_function_result(relay: Relay, head: Expected, reader: FrameReader) -> Non
     running = _running(head)
     running.tag = "FUNCTION CALL"
     running.bytes += reader.stop - reader.start
-    _forward(relay, reader)
+    _forward_result(relay, head, reader)
 
 
 # -- COPY
 
 
 def on_copy_in(relay: Relay, head: Expected, reader: FrameReader) -> None:
-    _running(head)
+    if _running(head).cut is not None:
+        reason = "the session ends here: an earlier result of the same Query was cut off, and now it waits for the data of a COPY"
+        raise EndSession("a COPY behind a result that was cut off", Refusal("54000", reason, fatal=True))
     relay.pending.begin_copy_in()
     _forward(relay, reader)
 
 
 def on_copy_out(relay: Relay, head: Expected, reader: FrameReader) -> None:
+    running, response = _running(head), CopyOutResponse.decode(_body(reader))
+    copy, head.copies = (head.copies[0] if head.copies else None), head.copies[1:]
+    if running.limit is not None and copy is not None and copy.header:
+        running.limit.left += 1  # the line of names is no row
+    setting = head.context.connection.detectors if head.context is not None else "off"
+    head.masker, head.watcher, head.masker_known = None, None, True
+    if setting != "off" and copy is not None and not copy.problem:
+        head.watcher = transform.copy_watcher(copy, response.columns, setting)
+    elif setting == "mask" and running.cut is None:
+        limit.cut(relay, running, errors.undecidable("it is not known how this COPY writes its rows, so detectors cannot look into them"))
+    _forward_result(relay, head, reader)
+
+
+def on_copy_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     _running(head)
-    _forward(relay, reader)
+    _forward_result(relay, head, reader)
 
 
 # -- errors and the end of a batch
 
 
 def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
-    ready = ReadyForQuery.decode(_body(reader))
+    relay.status = ReadyForQuery.decode(_body(reader)).status
+    if head.owed is not None and head.owed.cut is not None:
+        limit.settle(relay, head, head.owed)
     _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)
-    relay.status = ready.status
     relay.pending.copying_in = False
     if head.running is not None:
         relay.complete(head.running, "error" if head.running.sqlstate else "ok")
@@ -296,12 +342,17 @@ def on_error(relay: Relay, reader: FrameReader) -> None:
     relay.names.failed()
     if head.kind is Kind.POISON:
         relay.outbox.client.add(head.reply)
-    elif head.question is not None:
-        head.question.error = fields
+    elif head.silent:
+        if head.question is not None:
+            head.question.error = fields
+    elif head.running is not None and head.running.cut is not None:
+        limit.failed(relay, head.running)
+    elif head.running is not None and head.running.overdue and fields.sqlstate == "57014":
+        relay.outbox.client.add(backend.error_response(errors.timed_out()))
     else:
         _tell(relay, fields, head, b"E")
     if head.running is not None:
-        head.running.sqlstate = fields.sqlstate
+        head.running.sqlstate = head.running.sqlstate or fields.sqlstate
     if head.kind is not Kind.QUERY:
         _abandon_batch(relay, head)
     elif _was_interrupted(fields) and (swallowed := relay.pending.swallowed_by_copy()) and swallowed.running is not None:
@@ -344,7 +395,7 @@ def _change(relay: Relay, head: Expected | None) -> Callable[[ErrorFields], Erro
 
 def on_notice(relay: Relay, reader: FrameReader) -> None:
     head = relay.pending.head
-    if head is None or head.question is None:
+    if head is None or not head.silent:
         _tell(relay, ErrorFields.decode(_body(reader)), head, b"N")
 
 
@@ -386,6 +437,6 @@ HANDLERS: Mapping[int, Handler] = {
     backend.FUNCTION_CALL_RESPONSE: on_function_result,
     backend.COPY_IN_RESPONSE: on_copy_in,
     backend.COPY_OUT_RESPONSE: on_copy_out,
-    backend.COPY_DONE: on_copy_out,
+    backend.COPY_DONE: on_copy_done,
     backend.READY_FOR_QUERY: on_ready,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from proxy import errors
 from proxy.errors import Refusal
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import estimate, forward, gate, pieces
+from proxy.session import estimate, forward, gate, limit, pieces
 from proxy.session.gate import Prospect, forwarded_text
 from proxy.session.names import need_names
 from proxy.session.pending import Expected, Kind, Undo
@@ -332,7 +332,11 @@ def on_execute(relay: Relay, execute: Execute) -> None:
     message = received(relay)
     portal = relay.portals.get(execute.portal)
     if portal is not None:
-        relay.when_names_known(lambda: _execute(relay, portal, message), lambda refusal: _execute(relay, portal, message, refusal))
+
+        def execute_now() -> None:
+            relay.when_names_known(lambda: _execute(relay, portal, message), lambda refusal: _execute(relay, portal, message, refusal))
+
+        limit.when_rows_are_through(relay, portal.prepared.analysis, execute_now)
     elif _server_may_know(relay, execute.portal):
         unbound = Bind(execute.portal, b"")
         _made_by_sql(relay, "FETCH ALL FROM", execute.portal, lambda made: _execute(relay, _portal(relay, made, unbound), message))
@@ -385,10 +389,13 @@ def on_close(relay: Relay, close: Close) -> None:
 
 
 def on_sync(relay: Relay, body: bytes) -> None:
-    pass_on(relay)
-    relay.skipping = False
-    if not relay.pending.copying_in:  # a server that waits for a COPY's data ignores it (manual, 55.2.7)
-        relay.pending.push(Expected(Kind.SYNC, batch=relay.end_batch()))
+    def sync_now() -> None:
+        pass_on(relay)
+        relay.skipping = False
+        if not relay.pending.copying_in:  # a server that waits for a COPY's data ignores it (manual, 55.2.7)
+            relay.pending.push(Expected(Kind.SYNC, batch=relay.end_batch()))
+
+    limit.when_own_rows_are_through(relay, sync_now)
 
 
 def on_flush(relay: Relay, body: bytes) -> None:

@@ -93,7 +93,7 @@ class Session:
     def _settle(self, relay: Relay) -> None:
         """After every event: what waited for the queue to drain goes on, and what may now be read is read."""
         waiting = relay.waiting
-        if waiting is not None and not relay.pending and waiting.what in ("drain", "question"):
+        if waiting is not None and not relay.pending and waiting.what in ("drain", "sync", "question"):
             relay.resume()
         requests.pump(relay)
         relay.check_backlog()

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from proxy.policy import detectors
 from proxy.policy.masks import Mask, mask_cell
 from proxy.sql.catalog import FIRST_USER_OID
+from proxy.sql.facts import CopyOut
 from proxy.wire import values
 from proxy.wire.backend import ErrorFields, NotificationResponse, ResultColumn
 from proxy.wire.conditions import condition
+from proxy.wire.copy_data import CopyFormat, rewrite_copy
 from proxy.wire.rows import rewrite_rows
 
 # Severity, SQLSTATE, and the names of schema, table, column, data type and constraint (manual, 55.8).
@@ -71,6 +73,43 @@ class Watcher:
             return detectors.blot(value, spans, json=self.json[k]) if self.blots and spans else value
 
         return rewrite_rows(data, 0, len(data), self.columns, cell)[0], found
+
+
+@dataclass(frozen=True, slots=True)
+class CopyWatcher:
+    """The same for what a COPY sends."""
+
+    form: CopyFormat
+    count: int  # of all columns
+    columns: tuple[int, ...]
+    json: tuple[bool, ...]
+    blots: bool
+
+    def rows(self, buffer: bytes, start: int, stop: int) -> tuple[bytes, Counter[str]]:
+        """The CopyData messages ``buffer[start:stop]`` as the client gets them, and how often what was found."""
+        data = buffer[start:stop]
+        found: Counter[str] = Counter()
+        # Where a mark could stand within what is looked for, only single values tell.
+        if not detectors.suspects(data) and detectors.NEUTRAL.issuperset(self.form.marks):
+            return data, found
+
+        def cell(k: int, value: bytes) -> bytes:
+            spans = detectors.find(value)
+            found.update(kind for _, _, kind in spans)
+            # Of what type an expression is, a COPY does not tell: what looks like a document stays one.
+            json = self.json[k] or value.lstrip()[:1] in (b"{", b"[")
+            return detectors.blot(value, spans, json=json) if self.blots and spans else value
+
+        return rewrite_copy(data, 0, len(data), self.form, self.count, self.columns, cell), found
+
+
+def copy_watcher(copy: CopyOut, count: int, setting: str) -> CopyWatcher | None:
+    """As :func:`watcher`; columns of which the analysis does not know where they come from are looked at, whatever their type."""
+    types = copy.types if len(copy.types) == count else (0,) * count
+    found = [(number, oid in _JSON) for number, oid in enumerate(types) if oid == 0 or oid in _DOCUMENTS]
+    if not found:
+        return None
+    return CopyWatcher(copy.form, count, tuple(n for n, _ in found), tuple(json for _, json in found), setting == "mask")
 
 
 def watcher(columns: tuple[ResultColumn, ...], masks: Mapping[tuple[int, int], Mask], setting: str) -> Watcher | None:

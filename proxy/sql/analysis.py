@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from proxy.sql.bodies import Outcome, follow, follow_block
 from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
+from proxy.sql.constants import Constants, keep
+from proxy.sql.copy_out import copy_out
 from proxy.sql.counting import count_of
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
@@ -35,15 +37,24 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
     except TooMuch as problem:
         return Analysis(problem=str(problem), plan=_refused(request, str(problem)))
     try:
-        text = _Text(request, catalog, statements)
+        constants = keep(request.sql, statements)
+        text = _Text(request, catalog, statements, constants)
         analysis = text.analysis()
         if analysis.plan.kind == "refuse":
-            analysis = _with_inlined(text, analysis)
+            return _with_planned(request, _with_inlined(text, analysis))  # of this text alone, as every text that is rewritten
         analysis = _with_planned(request, analysis)
-        return _with_count(request, catalog, analysis) if request.counting else analysis
+        return replace(analysis, constants_matter=not _is_general(analysis, constants))
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
+
+
+def _is_general(analysis: Analysis, constants: Constants | None) -> bool:
+    """Whether this is the analysis of every text of the same shape: nothing in it comes from the constants or their places."""
+    if constants is None or constants.seen or analysis.plan.kind == "scan" or analysis.planned:
+        return False
+    (facts,) = analysis.statements
+    return not facts.problem and constants.left_nothing(facts.normalised)
 
 
 def _with_inlined(text: _Text, analysis: Analysis) -> Analysis:
@@ -107,19 +118,23 @@ class _Read:
 class _Text:
     """Goes through the statements of a text in the order in which the server will bind their names."""
 
-    def __init__(self, request: AnalysisRequest, catalog: Catalog | None, statements: Sequence[Statement]) -> None:
-        self.request, self.catalog, self.statements = request, catalog, statements
+    def __init__(
+        self, request: AnalysisRequest, catalog: Catalog | None, statements: Sequence[Statement], constants: Constants | None = None
+    ) -> None:
+        self.request, self.catalog, self.statements, self.constants = request, catalog, statements, constants
         self.data = request.sql.encode()
         self.masks = EffectiveMasks(catalog, request)
         self.path: tuple[str, ...] | None = request.search_path  # None: an earlier statement of the text may have changed it
         self.created: set[str] = set()  # by earlier statements of the text
         self.redefined = False  # an earlier statement may have changed what names stand for
         self.unknown: set[str] = set()
+        self.unknown_function = ""
 
     def analysis(self) -> Analysis:
         read = [self._statement(statement) for statement in self.statements]
         return Analysis(
             statements=tuple(one.facts for one in read), plan=self._plan(read), unknown_relations=frozenset(self.unknown),
+            unknown_function=self.unknown_function,
         )
 
     def _statement(self, statement: Statement) -> _Read:
@@ -129,12 +144,15 @@ class _Text:
         outcome = follow(reader)
         outcome.block_read = statement.kind == "DoStmt" and follow_block(text, reader, outcome)
         self.unknown |= reader.unknown - self.created
-        problem = reader.problem or self._binding_problem(reader)
+        if len(self.statements) == 1:
+            self.unknown_function = next((verdict.name for verdict in reader.calls if verdict.kind == "unknown"), "")
+        problem = reader.problem or outcome.problem or self._binding_problem(reader)
         facts = _facts(statement, action, reader, outcome, problem, normalise(text))
         if problem:
             verdict = Verdict("refuse", problem) if self.masks else Verdict()
         else:
-            verdict = plan_statement(statement, text, reader, outcome, self.masks, self.request)
+            general = self.constants.text if self.constants is not None else text
+            verdict = plan_statement(statement, general, reader, outcome, self.masks, self.request)
         self._go_on(statement, facts)
         return _Read(facts, verdict, reader.qualified)
 
@@ -199,7 +217,7 @@ class _Text:
 
 def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, problem: str, normalised: str) -> Facts:
     kind, node = statement.kind, statement.node
-    bodies = [body for _, body in outcome.bodies]
+    bodies = [body for _, body in outcome.bodies] + [action.reader for action in outcome.rules]
     everyone = [reader, *bodies]
     actions = reader.actions | outcome.actions | ({"unanalyzable"} if problem else set())
     return Facts(
@@ -218,7 +236,7 @@ def _facts(statement: Statement, action: str, reader: Reader, outcome: Outcome, 
         schema_changes=bool(outcome.opaque) or action in ("do", "call") or not actions.isdisjoint(("create", "alter", "drop")),
         transaction=TRANSACTION.get(node.get("kind", ""), "") if kind == "TransactionStmt" else "",
         start=statement.start,
-        length=statement.length,
         normalised=normalised,
         problem=problem,
+        copy_out=copy_out(kind, node, reader.copied_out, reader.catalog),
     )

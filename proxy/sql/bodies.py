@@ -1,4 +1,7 @@
-"""What the functions that a statement calls do: SQL and PL/pgSQL bodies are followed, the rest is known by its class or opaque."""
+"""What a statement does beside what it says: functions, rewrite rules, and the code that the views it reads call.
+
+SQL and PL/pgSQL bodies are followed, the rest is known by its class or opaque. What triggers do is not followed.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,79 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.sql.catalog import Catalog, Function
+from proxy.sql.catalog import Catalog, Function, Relation
 from proxy.sql.functions import CLASS_ACTIONS, OPAQUE_CLASSES, Verdict, reveals
 from proxy.sql.parser import Node, Statement, SyntaxFailure, TooMuch, parse
 from proxy.sql.plpgsql import read_code
+from proxy.sql.rewriting import RuleAction, rule_actions
 from proxy.sql.statements import body_statements, parameters_of, read_statement
 from proxy.sql.walk import Reader
 
-_MAX_FUNCTIONS = 100
+_MAX_FUNCTIONS, _MAX_RULES = 100, 50
 _WORD = re.compile(r"[^\W\d][\w$]*")
 _NAMING = frozenset({"search_path", "role", "session_authorization"})
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The effects of all functions that one statement calls, however deep."""
+    """The effects of all functions that one statement calls and of all rules that it sets off, however deep."""
 
     functions: set[str] = field(default_factory=set)
     opaque: dict[str, Function | None] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)  # function -> its class of functions.json
     actions: set[str] = field(default_factory=set)
     bodies: list[tuple[str, Reader]] = field(default_factory=list)  # each followed body, by its function's name
+    rules: list[RuleAction] = field(default_factory=list)
     names_change: bool = False
     block_read: bool = False  # a DO statement whose code was followed
+    problem: str = ""  # why not all of it can be told
     _seen: set[int] = field(default_factory=set)
+    _views: set[int] = field(default_factory=set)
 
 
 def follow(reader: Reader) -> Outcome:
     """Judge every call of a statement and of the bodies it leads to."""
     outcome = Outcome()
-    for verdict in reader.calls:
-        _judge(verdict, reader, outcome)
+    _follow_one(reader, outcome)
     outcome.names_change = outcome.names_change or any(_names_a_name(call) for call in reader.setting_calls)
     return outcome
+
+
+def _follow_one(reader: Reader, outcome: Outcome) -> None:
+    for verdict in reader.calls:
+        _judge(verdict, reader, outcome)
+    for relation in [use.relation for use in reader.uses if not use.target] + reader.refreshed:
+        _follow_view(relation, reader, outcome)
+    for use in reader.uses:
+        if use.target and use.relation.has_rules:
+            _follow_rules(use.relation, reader, outcome)
+
+
+def _follow_view(view: Relation, caller: Reader, outcome: Outcome) -> None:
+    """The code that a view's query calls, which runs with the names of who reads it."""
+    runs = view.kind == "v" or view in caller.refreshed
+    if not runs or not view.definition or view.oid in outcome._views or caller.catalog is None:
+        return
+    outcome._views.add(view.oid)
+    reader = Reader(caller.catalog, caller.search_path, caller.trusted)
+    try:
+        (statement,) = parse(view.definition)
+        reader.query(statement.node, None)
+    except (SyntaxFailure, TooMuch, ValueError):
+        outcome.problem = f"the definition of {view.full_name} cannot be analysed"
+    _follow_one(reader, outcome)
+
+
+def _follow_rules(relation: Relation, caller: Reader, outcome: Outcome) -> None:
+    """What the server does beside or instead of a change of this relation."""
+    actions = rule_actions(relation, caller)
+    if actions is None or len(outcome.rules) > _MAX_RULES:
+        outcome.problem = f"{relation.full_name} has rewrite rules: what the statement does instead cannot be told"
+        return
+    for action in actions:
+        outcome.rules.append(action)
+        outcome.actions |= action.reader.actions
+        _follow_one(action.reader, outcome)
 
 
 def _judge(verdict: Verdict, reader: Reader, outcome: Outcome) -> None:
@@ -75,8 +118,7 @@ def _add(name: str, readers: list[Reader], outcome: Outcome) -> None:
     for inner in readers:
         outcome.bodies.append((name, inner))
         outcome.actions |= inner.actions
-        for verdict in inner.calls:
-            _judge(verdict, inner, outcome)
+        _follow_one(inner, outcome)
 
 
 def follow_block(text: str, reader: Reader, outcome: Outcome) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Relation:
     unique: tuple[tuple[int, ...], ...] = ()  # of each unique index; 0 stands for an expression
     triggers: tuple[int, ...] = ()  # oids of the functions
     trigger_definitions: tuple[str, ...] = ()  # CREATE TRIGGER …, in the same order
-    rules: tuple[str, ...] = ()  # CREATE RULE …, other than a view's own
+    rules: tuple[str, ...] = ()  # CREATE RULE …, other than a view's own, every name of a user's schema spelt in full
     foreign_keys: tuple[tuple[int, int, int], ...] = ()  # (attribute number, oid and attribute number that it refers to)
     cascades: tuple[int, ...] = ()  # oids of the relations whose rows a foreign key changes along with this one's
 
@@ -91,6 +92,9 @@ class Function:
     definer: bool = False  # runs with its owner's rights
     argument_types: tuple[str, ...] = ()  # can be written after ``::``; a pseudo-type is empty
     result_columns: tuple[str, ...] = ()  # of a row type, or of OUT and TABLE arguments
+    inputs: tuple[str, ...] = ()  # names of the arguments that calls give, in their order; some may be empty
+    default_values: str = ""  # of the last of these, separated by commas
+    support: tuple[str, ...] = ()  # what an aggregate calls: names of pg_catalog's functions, oids of others
 
     @property
     def full_name(self) -> str:
@@ -103,6 +107,16 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator outside the system schemas, or on a function that is."""
+
+    schema: str
+    arguments: int
+    function: int = 0  # its oid, outside pg_catalog
+    builtin: str = ""  # else its name
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """All of it, indexed; equal rows give equal digests."""
 
@@ -111,8 +125,7 @@ class Catalog:
     relations: Mapping[int, Relation]
     functions: Mapping[int, Function]
     builtins: Mapping[str, str]  # names of pg_catalog's functions: a (aggregate), v (volatile) or s
-    operators: Mapping[str, tuple[int, ...]]  # operators whose function is not in pg_catalog
-    borrowed_operators: Mapping[str, tuple[tuple[str, int], ...]]  # people's operators on pg_catalog's functions: name, arguments
+    operators: Mapping[str, tuple[Operator, ...]]  # those that people made
     casts: Mapping[str, tuple[int, ...]]  # type name -> functions outside pg_catalog that cast to it
     code_fetches: bool  # some function may fetch from a cursor that it did not open
     _by_name: Mapping[tuple[str, str], int] = field(repr=False)
@@ -133,8 +146,7 @@ class Catalog:
             relations=relations,
             functions=functions,
             builtins={_text(name): _text(flag) for name, flag in rows.get("builtins", ())},
-            operators=_grouped(rows.get("operators", ())),
-            borrowed_operators=_borrowed(rows.get("borrowed_operators", ())),
+            operators=_operators(rows),
             casts=_grouped(rows.get("casts", ())),
             code_fetches=any("fetch" in one.source.lower() for one in functions.values() if not one.extension and one.language != "sql"),
             _by_name={(relation.schema, relation.name): relation.oid for relation in relations.values()},
@@ -168,6 +180,11 @@ class Catalog:
         # Functions of temporary schemas are found by their qualified name only (manual, 20.11.1, search_path).
         path = frozenset(search_path)
         return tuple(function for function in found if function.schema in path)
+
+    def operators_named(self, parts: Sequence[str], search_path: Iterable[str], arguments: int) -> tuple[Operator, ...]:
+        """Every operator that people made which an expression with this symbol can mean."""
+        schemas = parts[-2:-1] or tuple(search_path)
+        return tuple(one for one in self.operators.get(parts[-1], ()) if one.schema in schemas and one.arguments == arguments)
 
     def all_functions(self, name: str) -> tuple[Function, ...]:
         """Every function of this bare name outside the system schemas."""
@@ -219,11 +236,13 @@ def _grouped(rows: Iterable[Sequence[str | None]]) -> dict[str, tuple[int, ...]]
     return {name: tuple(oids) for name, oids in found.items()}
 
 
-def _borrowed(rows: Iterable[Sequence[str | None]]) -> dict[str, tuple[tuple[str, int], ...]]:
-    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for name, function, arguments in rows:
-        found[_text(name)].append((_text(function), int(_text(arguments))))
-    return {name: tuple(functions) for name, functions in found.items()}
+def _operators(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[str, tuple[Operator, ...]]:
+    found: dict[str, list[Operator]] = defaultdict(list)
+    for symbol, function, schema, arguments in rows.get("operators", ()):
+        found[_text(symbol)].append(Operator(_text(schema), int(_text(arguments)), function=int(_text(function))))
+    for symbol, function, schema, arguments in rows.get("borrowed_operators", ()):
+        found[_text(symbol)].append(Operator(_text(schema), int(_text(arguments)), builtin=_text(function)))
+    return {symbol: tuple(operators) for symbol, operators in found.items()}
 
 
 def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, Relation]:
@@ -232,7 +251,7 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in rows.get("columns", ()):
         columns[int(_text(row[0]))].append(_column(row, domains, computed.get((row[0], row[1]), "")))
-    definitions = {int(_text(oid)): _text(definition) for oid, definition in rows.get("views", ())}
+    definitions = {int(_text(oid)): _readable(_text(definition)) for oid, definition in rows.get("views", ())}
     parents: dict[int, list[int]] = defaultdict(list)
     children: dict[int, list[int]] = defaultdict(list)
     for child, parent in rows.get("inherits", ()):
@@ -268,6 +287,14 @@ def _relations(rows: Mapping[str, Sequence[Sequence[str | None]]]) -> dict[int, 
             tuple(keys[oid]), tuple(cascades[oid]),
         )
     return found
+
+
+# pg_get_viewdef() writes the marks of a CYCLE clause with casts, which the grammar does not take there: 'x'::t for t 'x'.
+_MARKS = re.compile(r" TO ('(?:[^']|'')*')::([^']+?) DEFAULT ('(?:[^']|'')*')::([^']+?) USING ")
+
+
+def _readable(definition: str) -> str:
+    return _MARKS.sub(r" TO \2 \1 DEFAULT \4 \3 USING ", definition) if " CYCLE " in definition else definition
 
 
 _KINDS = {"b": "base", "c": "composite", "d": "domain", "e": "enum", "p": "pseudo", "r": "range", "m": "multirange"}
@@ -310,11 +337,12 @@ def quote(name: str) -> str:
 
 def _function(row: Sequence[str | None]) -> Function:
     oid, schema, name, kind, language, volatility, count, defaults, variadic, source, definition, extension, names, settings, *result = row
-    returns_set, result_kind, result_type, strict, definer, types, columns = result
+    returns_set, result_kind, result_type, strict, definer, types, columns, inputs, values, support = result
     return Function(
         int(_text(oid)), _text(schema), _text(name), _text(kind), _text(language), _text(volatility), int(_text(count)),
         int(_text(defaults)), variadic == "t", _text(source), _text(definition), _text(extension), _list(names), _list(settings),
         returns_set == "t", _text(result_kind), _text(result_type), strict == "t", definer == "t", _list(types), _list(columns),
+        _list(inputs), _text(values), _list(support),
     )
 
 

@@ -121,8 +121,6 @@ def target_entry(reader: Reader, node: Node) -> Entry:
     if use is None:
         return Entry(name, [], "" if alias else node.get("schemaname", ""), more=NOTHING)
     use.target = True
-    if use.relation.has_rules:
-        reader.fail(f"{use.relation.full_name} has rewrite rules: what the statement does instead cannot be told")
     return entry_of_relation(use, name, "" if alias else use.relation.schema)
 
 
@@ -186,10 +184,12 @@ def restricts(node: object) -> bool:
         return False
     if "ColumnRef" in node or "CurrentOfExpr" in node:
         return True
+    if "A_Const" in node:
+        return False
     if node.get("BoolExpr", {}).get("boolop") == "OR_EXPR":
         return all(restricts(part) for part in node["BoolExpr"]["args"])
     sides = node.get("A_Expr", {})
-    if "lexpr" in sides and same(sides["lexpr"], sides.get("rexpr")):
+    if "lexpr" in sides and sides["lexpr"].keys() == sides.get("rexpr", {}).keys() and same(sides["lexpr"], sides["rexpr"]):
         return False
     return any(restricts(part) for part in node.values())
 

@@ -11,15 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from proxy.sql.catalog import Catalog, Column, Relation
+from proxy.sql.functions import reveals
 
 _SPARED_TYPES = frozenset({16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 869})
 _NAME = r'(?:[\w$]+|"[^"]+")'
 _WRITTEN = re.compile(
     rf"\b(?:insert\s+into|update|merge\s+into)\s+(?:only\s+)?({_NAME}(?:\s*\.\s*{_NAME})*)"
-    rf"(?:\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\))?", re.IGNORECASE,
+    rf"(?:\s*\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)(?:\s*(values)\s*\()?)?", re.IGNORECASE,
 )  # fmt: skip
 _ASSIGNED = re.compile(rf"(?:^|;|\bbegin\b|\bthen\b|\belse\b|\bloop\b)\s*new\s*(?:\.\s*({_NAME}))?[^:=;]*?:?=([^;]*)", re.IGNORECASE)
-_INTO = re.compile(r"\binto\s+(?:strict\s+)?([^;]*?)(?:\bfrom\b|;|\Z)", re.IGNORECASE)
+_INTO = re.compile(r"(\b(?:insert|merge)\s+)?\binto\s+(?:strict\s+)?([^;]*?)(?:\bfrom\b|;|\Z)", re.IGNORECASE)
 _NEW = re.compile(rf"\bnew\b(?:\s*\.\s*({_NAME}))?", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[^\W\d][\w$]*")
@@ -29,6 +30,14 @@ _TO_VECTOR = re.compile(r"tsvector_update_trigger(?:_column)?\((.*)\)", re.IGNOR
 _PLAIN_WORDS = frozenset({
     "new", "old", "null", "true", "false", "and", "or", "not", "is", "case", "when", "then", "else", "end", "current_date", "current_user",
     "current_timestamp", "localtimestamp", "session_user", "tg_op", "tg_table_name", "tg_name", "interval", "text", "timestamp", "date",
+})  # fmt: skip
+
+_PUNCTUATION = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[()\[\],]")
+_ROW_COLUMN = re.compile(rf"\b(?:new|old)\s*\.\s*({_NAME})", re.IGNORECASE)
+_CALLED = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
+_ABOUT_THE_TRIGGER = frozenset({
+    "null", "true", "false", "default", "tg_op", "tg_name", "tg_table_name", "tg_table_schema", "tg_relname", "tg_when", "tg_level",
+    "current_user", "session_user", "user", "current_date", "current_timestamp", "localtimestamp",
 })  # fmt: skip
 
 Copied = dict[int, dict[int, str]]  # relation oid -> attribute number -> what copies there
@@ -42,20 +51,38 @@ def copied_columns(catalog: Catalog, masked: Mapping[int, Iterable[int]], names:
         if relation.triggers:
             for column in _filled(relation, catalog, frozenset(masked.get(relation.oid, ())), names, types):
                 found[relation.oid].setdefault(column.attnum, f"filled in by a trigger of {relation.full_name}")
-    pending = [*masked, *found]
+    codes = {relation.oid: _codes(relation, catalog) for relation in catalog.relations.values() if relation.triggers or relation.rules}
+    hidden = {column.name.lower() for oid, numbers in masked.items() for column in _columns(catalog, oid, numbers)}
+    led = {oid for oid, texts in codes.items() if any(_fetches(text, names, hidden) for text in texts)}
+    pending = list(dict.fromkeys([*masked, *found, *sorted(led)]))
     for oid in pending:
         origin = catalog.relation(oid)
         if origin is None:
             continue
         own = {*masked.get(oid, ()), *found.get(oid, ())}
-        kept = {column.type_oid for column in origin.columns if column.attnum in own}
-        for text in (*origin.rules, *(_whole_code(function, catalog) for function in origin.triggers)):
-            for relation, column in _written(text, origin, catalog):
+        kept = {column.type_oid for column in origin.columns if column.attnum in own} | (types if oid in led else set())
+        # Code on a relation that holds nothing itself may fetch it elsewhere.
+        for text in (text for text in codes.get(oid, ()) if own or _fetches(text, names, hidden)):
+            for relation, column in _written(text, origin, own, catalog):
                 if column.type_oid not in _SPARED_TYPES or column.type_oid in kept:
                     found[relation.oid].setdefault(column.attnum, f"copied by a trigger on {origin.full_name}")
                     if relation.oid not in pending:
                         pending.append(relation.oid)
     return found
+
+
+def _codes(relation: Relation, catalog: Catalog) -> list[str]:
+    return [*relation.rules, *(_whole_code(function, catalog) for function in relation.triggers)]
+
+
+def _fetches(text: str, names: frozenset[str], hidden: set[str]) -> bool:
+    """Whether code can read masked values: it names what leads to them, and not only as what it writes to."""
+
+    def target(found: re.Match[str]) -> str:
+        rest = _words(text[found.end() :].partition(";")[0])
+        return " " if found[0].lower().startswith("insert") or rest.isdisjoint(hidden) else found[0]
+
+    return not names.isdisjoint(_words(_WRITTEN.sub(target, text)))
 
 
 def _columns(catalog: Catalog, oid: int, numbers: Iterable[int]) -> list[Column]:
@@ -84,14 +111,41 @@ def _bare(name: str) -> str:
     return name[1:-1] if name.startswith('"') else name.lower()
 
 
-def _written(text: str, origin: Relation, catalog: Catalog) -> Iterable[tuple[Relation, Column]]:
-    """The columns of other relations that code may write to; of an INSERT those that it lists."""
-    for name, listed in _WRITTEN.findall(text):
+def _written(text: str, origin: Relation, own: set[int], catalog: Catalog) -> Iterable[tuple[Relation, Column]]:
+    """The columns of other relations that code may write to; of an INSERT those that it lists and gives more than plain values."""
+    for match in _WRITTEN.finditer(text):
+        name, listed, values = match.groups()
         bare = _bare(re.findall(_NAME, name)[-1])
-        wanted = {_bare(one) for one in re.findall(_NAME, listed)}
+        wanted = [_bare(one) for one in re.findall(_NAME, listed or "")]
+        given = _values(text, match.end()) if values else []
+        if len(given) == len(wanted):
+            wanted = [one for one, value in zip(wanted, given, strict=True) if not _is_plain(value, origin, own, catalog)]
         for relation in catalog.relations.values():
             if relation.name == bare and relation.oid != origin.oid:
-                yield from ((relation, column) for column in relation.columns if not wanted or column.name in wanted)
+                yield from ((relation, column) for column in relation.columns if not listed or column.name in wanted)
+
+
+def _values(text: str, start: int) -> list[str]:
+    """The values of the only row of an INSERT that begins there; none where more follows that could write."""
+    found, depth, begun = [], 0, start
+    for part in _PUNCTUATION.finditer(text, start):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(part[0], 0)
+        if depth < 0 or (part[0] == "," and depth == 0):
+            found.append(text[begun : part.start()])
+            begun = part.end()
+        if depth < 0:
+            rest = text[part.end() :].partition(";")[0].lower()
+            return [] if rest.lstrip().startswith(",") or "conflict" in rest else found
+    return []
+
+
+def _is_plain(value: str, origin: Relation, own: set[int], catalog: Catalog) -> bool:
+    """A value of a trigger's or rule's INSERT that holds nothing masked: constants, what the trigger is, other columns of the row."""
+    derived = own | {number for number, _, _ in origin.foreign_keys}
+    free = {one.name for one in origin.columns if one.attnum not in derived and not one.generated and not one.computed}
+    rest = _ROW_COLUMN.sub(lambda found: " " if _bare(found[1]) in free else found[0], _STRING.sub("''", value))
+    rest = _CALLED.sub(lambda found: "(" if found[1].lower() in catalog.builtins and not reveals(found[1].lower()) else found[0], rest)
+    return '"' not in rest and "$" not in rest and _words(rest) <= _ABOUT_THE_TRIGGER
 
 
 def _filled(relation: Relation, catalog: Catalog, masked: frozenset[int], names: frozenset[str], types: set[int]) -> list[Column]:
@@ -122,7 +176,7 @@ def _assigned(text: str, safe: set[str], every: set[str]) -> set[str]:
     for name, value in _ASSIGNED.findall(text):
         if not _words(_STRING.sub("''", value)) <= safe:
             found |= {_bare(name)} if name else every
-    for targets in _INTO.findall(text):
-        for name in _NEW.findall(targets):
+    for changes, targets in _INTO.findall(text):
+        for name in _NEW.findall(targets) if not changes else ():
             found |= {_bare(name)} if name else every
     return found

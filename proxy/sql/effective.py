@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from proxy.policy.masks import Mask, fitted
 from proxy.sql.bodies import Outcome, follow, mentions
-from proxy.sql.catalog import Catalog, Column, Relation
+from proxy.sql.catalog import FIRST_USER_OID, Catalog, Column, Relation
 from proxy.sql.copies import Copied, copied_columns
 from proxy.sql.facts import AnalysisRequest
 from proxy.sql.functions import REVEALING_CLASSES
@@ -16,10 +16,10 @@ from proxy.sql.parser import Node, SyntaxFailure, TooMuch, parse
 from proxy.sql.scope import Source, Sources
 from proxy.sql.walk import PREDICATE, Reader
 
-# System relations that show values of any table; while a mask is in force they are not read.
-_REVEALING = frozenset({
-    "pg_statistic", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data", "pg_largeobject",
-})  # fmt: skip
+# Views that show values of the tables that they name; while a mask is in force, only of those that have none.
+_STATISTICS = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"})
+# System relations that show values of any table; while a mask is in force the others of them are not read.
+_REVEALING = _STATISTICS | {"pg_statistic", "pg_statistic_ext_data", "pg_largeobject"}
 # Columns that show the text of other sessions' statements, with their constants.
 _STATEMENT_TEXTS = {"pg_stat_activity": "query", "pg_stat_statements": "query", "pg_stat_statements_info": "", "pg_prepared_statements": ""}
 _MEMO_SIZE = 4_096
@@ -27,12 +27,22 @@ _MEMO_SIZE = 4_096
 
 @dataclass(frozen=True, slots=True)
 class RelationMasks:
-    """``masks`` by attribute number; ``refuse`` says why the relation cannot be read at all."""
+    """``masks`` by attribute number; ``refuse`` says why the relation cannot be read at all.
+
+    ``rows`` is a condition: only what fulfils it is shown. Code and views that read such a relation are closed like those
+    that read a refused one.
+    """
 
     masks: dict[int, Mask] = field(default_factory=dict)
     refuse: str = ""
+    rows: str = ""
     made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # sub-selects, kept by the scan masking
     bases: frozenset[int] = frozenset()  # what a view reads, through all its levels: a change of it changes them
+
+    @property
+    def closed(self) -> str:
+        """Why nothing but a query itself may read the relation."""
+        return self.refuse or ("it shows values of masked columns" if self.rows else "")
 
 
 class EffectiveMasks:
@@ -101,7 +111,7 @@ class EffectiveMasks:
         return found
 
     def _revealing(self, catalog: Catalog) -> frozenset[str]:
-        names = {relation.name.lower() for relation in catalog.relations.values() if (own := self.of(relation)).masks or own.refuse}
+        names = {relation.name.lower() for relation in catalog.relations.values() if (own := self.of(relation)).masks or own.closed}
         return _with_code(names, catalog)
 
     def _copies(self, catalog: Catalog) -> tuple[frozenset[str], Copied]:
@@ -127,6 +137,8 @@ class EffectiveMasks:
         return found
 
     def _work_out(self, relation: Relation, catalog: Catalog) -> RelationMasks:
+        if relation.schema == "pg_catalog" and relation.name in _STATISTICS:
+            return RelationMasks(rows=self._about_unmasked(catalog))
         if relation.schema == "pg_catalog" and relation.name in _REVEALING:
             return RelationMasks(refuse=f"{relation.full_name} shows values of masked columns")
         masks = dict(self._own.get(relation.oid, {}))
@@ -147,6 +159,16 @@ class EffectiveMasks:
         if relation.definition:
             return self._view(relation, catalog, masks)
         return RelationMasks(masks)
+
+    def _about_unmasked(self, catalog: Catalog) -> str:
+        """That a row is about a table that is known to have no mask: an index, a system catalog, a table made later is none of these."""
+        tables = (one for one in catalog.relations.values() if one.kind in ("r", "p", "f") and one.oid >= FIRST_USER_OID)
+        oids = ",".join(str(one.oid) for one in tables if not self.of(one).masks)
+        return (
+            "EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+            "WHERE n.nspname OPERATOR(pg_catalog.=) _.schemaname AND c.relname OPERATOR(pg_catalog.=) _.tablename "
+            f"AND c.oid OPERATOR(pg_catalog.=) ANY (CAST('{{{oids}}}' AS pg_catalog.oid[])))"  # numbers only
+        )
 
     def _relatives(self, relation: Relation, catalog: Catalog) -> Iterable[Relation]:
         """Ancestors and descendants: a parent shows the rows of its children, a child holds its parents' columns."""
@@ -184,7 +206,7 @@ class EffectiveMasks:
         for function, body in outcome.bodies:
             if any(self.masked(reference.sources) for reference in body.references):
                 return f"calls {function}, which reads masked columns"
-            if any(self.of(use.relation).refuse for use in body.uses):
+            if any(self.of(use.relation).closed for use in body.uses):
                 return f"calls {function}, which reads what shows masked values"
         for name, kind in outcome.classes.items():
             if kind in REVEALING_CLASSES:
@@ -225,7 +247,7 @@ class EffectiveMasks:
 
     def _refusal(self, view: Relation, reader: Reader, catalog: Catalog) -> str:
         for use in reader.uses:
-            inner = self.of(use.relation).refuse
+            inner = self.of(use.relation).closed
             if inner:
                 return f"{view.full_name} reads {use.relation.full_name}: {inner}"
         for reference in reader.references:
@@ -272,6 +294,6 @@ def _with_code(names: set[str], catalog: Catalog) -> frozenset[str]:
     while led := [one for one in pending if mentions(one.language, one.source or one.definition, frozenset(found))]:
         found |= {function.name.lower() for function in led}
         oids = {function.oid for function in led}
-        found |= {symbol for symbol, functions in catalog.operators.items() if not oids.isdisjoint(functions)}
+        found |= {symbol for symbol, operators in catalog.operators.items() if any(one.function in oids for one in operators)}
         pending = [function for function in pending if function.oid not in oids]
     return frozenset(found)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.sql.parser import Node
-from proxy.sql.scope import NOTHING, Scope, Sources
+from proxy.sql.scope import NOTHING, Scope, Sources, find_entries
 
 if TYPE_CHECKING:
     from proxy.sql.walk import Reader
 
 # Expression nodes without names of their own: all they need is that their parts are read.
 PLAIN = frozenset({
-    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
+    "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "CaseExpr", "CaseWhen", "CoalesceExpr", "MinMaxExpr", "A_ArrayExpr",
     "A_Indices", "RowExpr", "CollateClause", "TypeName", "SQLValueFunction", "XmlExpr", "XmlSerialize", "NamedArgExpr", "GroupingFunc",
     "GroupingSet", "WindowDef", "List", "String", "Integer", "Float", "Boolean", "BitString", "SetToDefault", "CurrentOfExpr",
     "MultiAssignRef", "ResTarget", "JsonFuncExpr", "JsonValueExpr", "JsonOutput", "JsonFormat", "JsonReturning", "JsonObjectConstructor",
@@ -34,7 +34,8 @@ def _function(reader: Reader, fields: Node, scope: Scope, context: str) -> Sourc
     name = [part["String"]["sval"] for part in fields["funcname"]]
     arguments = fields.get("args", [])
     within = fields.get("agg_order", []) if fields.get("agg_within_group") else []
-    reader.call(name, len(arguments) + len(within))
+    if not _is_field(reader, name, arguments, scope):
+        reader.call(name, len(arguments) + len(within))
     if name[-1] == "set_config":
         reader.setting_calls.append(fields)
     aggregate = reader.in_aggregate
@@ -47,6 +48,17 @@ def _function(reader: Reader, fields: Node, scope: Scope, context: str) -> Sourc
     return sources
 
 
+def _is_field(reader: Reader, name: Sequence[str], arguments: Sequence[Node], scope: Scope) -> bool:
+    """``column(item)`` means ``item.column`` where no function has that name (manual, 4.2.4)."""
+    fields: Sequence[Node] = arguments[0].get("ColumnRef", {}).get("fields", ()) if len(arguments) == len(name) == 1 else ()
+    if len(fields) != 1 or "String" not in fields[0]:
+        return False
+    item = fields[0]["String"]["sval"]
+    hidden = any(out.name == item for level in scope.levels() for out in level.item.columns)
+    columns = [out.name for entry in find_entries(scope, item) for out in entry.columns]
+    return not hidden and name[0] in columns and all(verdict.kind == "unknown" for verdict in reader.judged(name, 1))
+
+
 def _is_aggregate(reader: Reader, name: Sequence[str]) -> bool:
     if reader.catalog is None:
         return False
@@ -55,22 +67,23 @@ def _is_aggregate(reader: Reader, name: Sequence[str]) -> bool:
 
 
 def _operator(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
-    _operate(reader, fields.get("name"))
+    _operate(reader, fields.get("name"), 2 if "lexpr" in fields else 1)
     return reader.expression(fields.get("lexpr"), scope, context) | reader.expression(fields.get("rexpr"), scope, context)
 
 
 def _sort(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
-    _operate(reader, fields.get("useOp"))
+    _operate(reader, fields.get("useOp"), 2)
     return reader.expression(fields.get("node"), scope, context)
 
 
-def _operate(reader: Reader, name: Sequence[Node] | None) -> None:
+def _operate(reader: Reader, name: Sequence[Node] | None, arguments: int) -> None:
     """An operator calls its function; one that is not PostgreSQL's own is judged like any other call."""
-    symbol = name[-1].get("String", {}).get("sval", "") if name else ""
-    for oid in (reader.catalog.operators.get(symbol, ()) if reader.catalog else ()):
-        _implicit(reader, oid)
-    for function, arguments in (reader.catalog.borrowed_operators.get(symbol, ()) if reader.catalog else ()):
-        reader.call(["pg_catalog", function], arguments)
+    parts = [part["String"]["sval"] for part in name or () if "String" in part]
+    for operator in (reader.catalog.operators_named(parts, reader.search_path, arguments) if reader.catalog and parts else ()):
+        if operator.builtin:
+            reader.call(["pg_catalog", operator.builtin], operator.arguments)
+        else:
+            _implicit(reader, operator.function)
 
 
 def _cast(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
@@ -87,7 +100,7 @@ def _implicit(reader: Reader, oid: int) -> None:
 
 
 def _sub_query(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
-    _operate(reader, fields.get("operName"))
+    _operate(reader, fields.get("operName"), 2)
     sources = reader.expression(fields.get("testexpr"), scope, "predicate")
     outs = reader.statement_in(fields["subselect"], scope)
     if context == "predicate" or fields.get("testexpr") or fields.get("subLinkType") == "EXISTS_SUBLINK":
@@ -99,7 +112,12 @@ def _select_here(reader: Reader, fields: Node, scope: Scope, context: str) -> So
     return NOTHING.union(*(out.sources for out in reader.query(fields, scope)))
 
 
+def _constant(reader: Reader, fields: Node, scope: Scope, context: str) -> Sources:
+    return NOTHING  # its value is not looked at
+
+
 READERS: dict[str, Callable[[Reader, Node, Scope, str], Sources]] = {
+    "A_Const": _constant,
     "A_Indirection": _indirection,
     "FuncCall": _function,
     "A_Expr": _operator,

@@ -6,11 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.policy.masks import Mask
+from proxy.wire.copy_data import CopyFormat
 
 ACTIONS = frozenset(
     "select insert update delete merge truncate create alter drop grant copy_from copy_to copy_program copy_file call do "
     "function explain cursor prepare set transaction listen lock maintenance unanalyzable".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOut:
+    """What COPY … TO STDOUT sends. Its options are literals of the text, so two texts that differ in them are two."""
+
+    form: CopyFormat
+    header: bool = False  # its first line holds names
+    encoding: str = ""  # as the statement says it; empty: the client's
+    types: tuple[int, ...] = ()  # of each column: the type's oid if it is a column of the catalog as it is, else 0
+    problem: str = ""  # why ``form`` is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,11 @@ class Facts:
     runs_prepared: bool = False  # EXECUTE NAME anywhere in it: what it runs is not in this text
     schema_changes: bool = False  # DDL: the catalog must be read again afterwards
     planned: bool = False  # the planner can say how many rows it returns and changes
-    transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     start: int = 0  # byte offset in the query text
-    length: int = 0
+    transaction: str = ""  # begin | commit | rollback | savepoint | release | rollback_to | prepare
     normalised: str = ""  # constants replaced by $n
     problem: str = ""  # why it is ``unanalyzable`` (then action is "unanalyzable")
+    copy_out: CopyOut | None = None  # COPY … TO STDOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +95,16 @@ class Analysis:
     plan: MaskPlan = field(default_factory=MaskPlan)
     syntax: SyntaxProblem | None = None
     unknown_relations: frozenset[str] = frozenset()  # not in the catalog: refresh once, then they are as they are
+    unknown_function: str = ""  # called by its only statement, and not in the catalog: likewise
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
     planned: str = ""  # what the planner is asked about, where that is not the text that is sent
     count: Count | None = None  # where it was asked for
+    constants_matter: bool = True  # else this is the analysis of every text of the same shape (proxy.sql.shape)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it names something that the catalog does not hold."""
+        return bool(self.unknown_relations or self.unknown_function)
 
 
 @dataclass(frozen=True, slots=True)

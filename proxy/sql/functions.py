@@ -25,9 +25,15 @@ CLASS_ACTIONS = {
 }
 
 
+# What CREATE TYPE … AS RANGE makes.
+_CONSTRUCTORS = frozenset({
+    "range_constructor2", "range_constructor3", "multirange_constructor0", "multirange_constructor1", "multirange_constructor2",
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``kind``: ``harmless``, ``follow`` (its body may be readable), ``opaque`` or a class of ``functions.json``."""
+    """``kind``: ``harmless``, ``follow`` (its body may be readable), ``opaque``, ``unknown`` or a class of ``functions.json``."""
 
     name: str  # schema.name where known
     kind: str
@@ -82,8 +88,11 @@ def judge(
         return (Verdict(f"{schema}.{name}", "harmless"),)
     if catalog is not None and schema != "pg_catalog":
         candidates = catalog.functions_named(parts, search_path)
-        found += [_own(function, arguments, trusted) for function in candidates if function.takes(arguments)]
-    return tuple(found) or (Verdict(".".join(parts[-2:]), listed(name, arguments) or "opaque"),)
+        for function in candidates:
+            if function.takes(arguments):
+                found += _own(function, arguments, trusted, catalog)
+    # A name that nothing has is a mistake, or new.
+    return tuple(found) or (Verdict(".".join(parts[-2:]), listed(name, arguments) or ("opaque" if catalog is None else "unknown")),)
 
 
 def _builtin(name: str, arguments: int, catalog: Catalog | None, *, qualified: bool) -> list[Verdict]:
@@ -99,18 +108,33 @@ def _builtin(name: str, arguments: int, catalog: Catalog | None, *, qualified: b
     return [Verdict(f"pg_catalog.{name}", kind)]
 
 
-def _own(function: Function, arguments: int, trusted: frozenset[str]) -> Verdict:
+def _own(function: Function, arguments: int, trusted: frozenset[str], catalog: Catalog) -> list[Verdict]:
     """A function outside the system schemas: trusted by the connection, known by its extension, readable, or opaque."""
     name = function.full_name
     if name in trusted:
-        return Verdict(name, "harmless", function)
+        return [Verdict(name, "harmless", function)]
     if function.extension:
         kind = listed(function.name, arguments)
         if kind:
-            return Verdict(name, kind, function)
+            return [Verdict(name, kind, function)]
         # Code of an extension that PostgreSQL may constant-fold computes on its arguments alone.
         computes = function.language in ("c", "internal") and function.volatility == "i"
-        return Verdict(name, "harmless" if computes or function.extension in _data().harmless_extensions else "opaque", function)
+        return [Verdict(name, "harmless" if computes or function.extension in _data().harmless_extensions else "opaque", function)]
+    if function.language == "internal" and function.source in _CONSTRUCTORS:
+        return [Verdict(name, "harmless", function)]
     if function.language in ("sql", "plpgsql") and function.kind in ("f", "p"):
-        return Verdict(name, "follow", function)
-    return Verdict(name, "opaque", function)
+        return [Verdict(name, "follow", function)]
+    return _aggregate(function, trusted, catalog) or [Verdict(name, "opaque", function)]
+
+
+def _aggregate(function: Function, trusted: frozenset[str], catalog: Catalog) -> list[Verdict]:
+    """An aggregate does what the functions do that it is made of."""
+    found: list[Verdict] = [Verdict(function.full_name, "harmless", function)] if function.support else []
+    for part in function.support:
+        own = catalog.functions.get(int(part)) if part.isdigit() else None
+        if own is not None:
+            found += _own(own, own.arguments, trusted, catalog)
+        else:
+            # How many arguments it gets does not matter: those of one of these names are of one class.
+            found += _builtin(part, 2, catalog, qualified=True) or [Verdict(part, "opaque", None)]
+    return found

@@ -8,19 +8,17 @@ its own stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.sql.bodies import Outcome, follow_function
+from proxy.sql.calls import Called, Text, called, has_result
 from proxy.sql.catalog import Catalog, Function, Relation, quote
 from proxy.sql.functions import judge
-from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, scan
-from proxy.sql.statements import read_statement
+from proxy.sql.parser import Node, Statement
 from proxy.sql.walk import Reader
 
-_ARGUMENTS, _RESULT = '"tidegate arguments"', '"tidegate result"'
-_SCALARS = frozenset("bdemr")  # pg_type.typtype of types that are no rows
-_PLAIN_CALL = frozenset({"funcname", "args", "funcformat", "location"})
+_PLAIN_CALL = frozenset({"funcname", "args", "funcformat", "func_variadic", "location"})
 
 
 def inline(
@@ -31,12 +29,10 @@ def inline(
 
     None if there is none that can be.
     """
-    data = sql.encode()
-    tokens = scan(data)
-    editor = _Editor(data, tokens, catalog, path, trusted, concerns, hides)
+    editor = _Editor(Text(sql.encode()), catalog, path, trusted, concerns, hides)
     for statement in statements:
-        editor.look(statement.node)
-    return editor.text() if editor.edits else None
+        editor.look({statement.kind: statement.node})
+    return editor.result() if editor.edits else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +44,13 @@ class _Edit:
 
 class _Editor:
     def __init__(
-        self, data: bytes, tokens: list[Token], catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str],
+        self, text: Text, catalog: Catalog, path: tuple[str, ...], trusted: frozenset[str],
         concerns: Callable[[Outcome], bool], hides: Callable[[Relation], bool],
     ) -> None:
-        self.data, self.tokens, self.catalog, self.path, self.trusted = data, tokens, catalog, path, trusted
+        self.text, self.catalog, self.path, self.trusted = text, catalog, path, trusted
         self.concerns, self.hides = concerns, hides
-        self.at = {token.start: index for index, token in enumerate(tokens)}
         self.edits: dict[int, _Edit] = {}
+        self.unnamed: set[int] = set()  # ids of expressions that give an output column its name
 
     def look(self, node: object) -> None:
         """Go through a tree; what is inside of a call that is replaced has its turn in the next round."""
@@ -63,183 +59,112 @@ class _Editor:
                 self.look(part)
         elif isinstance(node, dict):
             for kind, part in node.items():
+                if kind == "SelectStmt":
+                    self._note_outputs(part)
                 replace = _REPLACED.get(kind)
                 if replace is None or not replace(self, part):
                     self.look(part)
 
-    def text(self) -> str:
+    def _note_outputs(self, query: Node) -> None:
+        for wrapped in query.get("targetList", ()):
+            if "name" not in wrapped["ResTarget"]:
+                self.unnamed |= {id(part) for part in wrapped["ResTarget"]["val"].values()}
+
+    def result(self) -> str:
         parts, done = [], 0
         for edit in sorted(self.edits.values(), key=lambda edit: edit.start):
-            parts += [self.data[done : edit.start].decode(), f" {edit.text} "]
+            parts += [self.text.data[done : edit.start].decode(), f" {edit.text} "]
             done = edit.end
-        return "".join([*parts, self.data[done:].decode()])
+        return "".join([*parts, self.text.data[done:].decode()])
 
     def _call(self, call: Node) -> bool:
-        """A call as a value: one row at most, of one column."""
-        function = self._function(call)
-        if function is None or function.returns_set or function.result_kind not in _SCALARS:
+        """A call as a value."""
+        found, brackets = self._called(call, "v"), self.text.brackets(call)
+        if found is None or brackets is None:
             return False
-        query = self._query(call, function, ("v",))
-        if query is None:
+        name = found.function.name if id(call) in self.unnamed else ""
+        return self._put(self.text.at[call.get("location", 0)], brackets[1], found.one(found.value(), name))
+
+    def _field(self, node: Node) -> bool:
+        """``(call).field`` and ``(call).*``: a function that returns rows, of which one column is wanted, or each of them."""
+        call, fields = node["arg"].get("FuncCall"), node["indirection"]
+        first = self.text.at.get(call.get("location", 0)) if call else None
+        brackets = self.text.brackets(call) if call else None
+        if call is None or first is None or brackets is None or len(fields) != 1:
             return False
-        value = f"CAST({_RESULT}.v AS {function.result_type}) AS {quote(function.name)}"
-        return self._put(call, f"(SELECT {value} FROM {query} LIMIT 1)")  # noqa: S608  # names are quoted, the rest is the catalog's
+        last = brackets[1] + 3
+        around = [self.text.kind(index) for index in (first - 1, brackets[1] + 1, brackets[1] + 2)]
+        found = self._called(call, "v")
+        if found is None or not found.is_row or around != ["ASCII_40", "ASCII_41", "ASCII_46"]:
+            return False
+        is_output = id(node) in self.unnamed
+        if "A_Star" in fields[0]:
+            texts = [found.one(found.field(name), name) for name in found.columns] if is_output else []
+        else:
+            name = fields[0].get("String", {}).get("sval", "")
+            texts = [found.one(found.field(name), name if is_output else "")] if name in found.columns else []
+        return bool(texts) and self._put(first - 1, last, ", ".join(texts))
 
     def _item(self, item: Node) -> bool:
-        """A call in FROM: rows."""
-        if not item.keys() <= {"functions", "alias", "lateral"} or len(item["functions"]) != 1:
-            return False
-        call, columns = item["functions"][0]["List"]["items"]
-        function = self._function(call["FuncCall"]) if "FuncCall" in call and not columns else None
-        if function is None or not function.returns_set or not (function.result_columns or function.result_kind in _SCALARS):
-            return False
-        alias = item.get("alias", {}).get("aliasname", function.name)
-        query = self._query(call["FuncCall"], function, function.result_columns or (alias,))
-        if query is None:
+        """A call in FROM: rows. Nothing but calls can stand there, so that one that stays is only looked into."""
+        calls = [function["List"]["items"] for function in item["functions"]]
+        call = calls[0][0].get("FuncCall")
+        if len(calls) == 1 and call and not calls[0][1] and not item.keys() & {"is_rowsfrom", "coldeflist"}:
+            name = call["funcname"][-1]["String"]["sval"]
+            if self._rows(item, call, item.get("alias", {}).get("aliasname", name)):
+                return True
+        for node, definitions in calls:
+            self.look([node["FuncCall"].get("args") if "FuncCall" in node else node, definitions])
+        return True
+
+    def _rows(self, item: Node, call: Node, alias: str) -> bool:
+        found, brackets = self._called(call, alias), self.text.brackets(call)
+        if found is None or brackets is None:
             return False
         lateral = "" if "lateral" in item else "LATERAL "
         named = "" if "alias" in item else f" AS {quote(alias)}"
-        return self._put(call["FuncCall"], f"{lateral}(SELECT {_RESULT}.* FROM {query}){named}")  # noqa: S608
+        last = brackets[1] + (2 if "ordinality" in item else 0)  # WITH ORDINALITY
+        text = f"{lateral}({found.item(numbered='ordinality' in item)}){named}"
+        return self._put(self.text.at[call.get("location", 0)], last, text)
 
     def _view(self, node: Node) -> bool:
         parts = [node[key] for key in ("schemaname", "relname") if key in node]
-        view, first = self.catalog.resolve(parts, self.path), self.at.get(node.get("location", 0))
+        view, first = self.catalog.resolve(parts, self.path), self.text.at.get(node.get("location", 0))
         if view is None or view.kind != "v" or not view.definition or not node.get("inh") or first is None or not self.hides(view):
             return False
         last = first + 2 * (len(parts) - 1)
-        if any(token.kind == "UIDENT" for token in self.tokens[first : last + 1]):
+        if any(self.text.kind(index) == "UIDENT" for index in range(first, last + 1)):
             return False
-        before = self.tokens[first - 1] if first else None
         # TABLE x is short for SELECT * FROM x, and takes no sub-select.
-        start, command = (before.start, "SELECT * FROM ") if before and before.kind == "TABLE" else (self.tokens[first].start, "")
+        start, command = (first - 1, "SELECT * FROM ") if self.text.kind(first - 1) == "TABLE" else (first, "")
         named = "" if "alias" in node else f" AS {quote(view.name)}"
         query = view.definition.strip().removesuffix(";")
-        self.edits[start] = _Edit(start, self.tokens[last].end, f"{command}(\n{query}\n){named}")
-        return True
+        return self._put(start, last, f"{command}(\n{query}\n){named}")
+
+    def _called(self, call: Node, name: str) -> Called | None:
+        function = self._function(call)
+        return called(self.text, call, function, name, self.catalog, self.path, self.trusted) if function else None
 
     def _function(self, call: Node) -> Function | None:
         """The function that is called, if it is the only one that can be meant, and is a query that matters."""
         if not call.keys() <= _PLAIN_CALL or call.get("funcformat", "COERCE_EXPLICIT_CALL") != "COERCE_EXPLICIT_CALL":
             return None
-        arguments = call.get("args", [])
         parts = [part["String"]["sval"] for part in call["funcname"]]
-        meanings = judge(parts, len(arguments), self.catalog, self.path, self.trusted)
+        meanings = judge(parts, len(call.get("args", [])), self.catalog, self.path, self.trusted)
         function = meanings[0].function
-        if len(meanings) != 1 or meanings[0].kind != "follow" or function is None or len(arguments) != function.arguments:
+        if len(meanings) != 1 or meanings[0].kind != "follow" or function is None or not has_result(function):
             return None
-        plain = function.language == "sql" and function.kind == "f" and not (function.settings or function.definer or function.variadic)
-        if not plain or not all(function.argument_types) or any("NamedArgExpr" in argument for argument in arguments):
+        if function.language != "sql" or function.kind != "f" or function.settings or function.definer or not all(function.argument_types):
             return None
         outcome = Outcome()
         read = follow_function(function, Reader(self.catalog, self.path, self.trusted), outcome)
         return function if read and self.concerns(outcome) else None
 
-    def _query(self, call: Node, function: Function, columns: Sequence[str]) -> str | None:
-        """What stands behind FROM: the arguments as a row, and the function's query over it."""
-        body, given = self._body(function), self._arguments(call)
-        if body is None or given is None or len(given) != function.arguments:
-            return None
-        result = f"LATERAL (\n{body}\n) AS {_RESULT} ({', '.join(map(quote, columns))})"
-        if not given:
-            return result
-        typed = [f"CAST({text}\n AS {kind}) AS p{n}" for n, (text, kind) in enumerate(zip(given, function.argument_types, strict=True), 1)]
-        strict = " AND ".join(f"{_ARGUMENTS}.p{n} IS NOT NULL" for n in range(1, len(given) + 1)) if function.strict else ""
-        return f"(SELECT {', '.join(typed)}) AS {_ARGUMENTS} CROSS JOIN {result}{' WHERE ' if strict else ''}{strict}"
-
-    def _body(self, function: Function) -> str | None:
-        """The function's query, with its parameters taken from the row of arguments."""
-        text = _atomic(function.definition) if function.definition else function.source
-        try:
-            statements = parse(text) if text is not None else ()
-            if len(statements) != 1 or statements[0].kind != "SelectStmt" or not _is_plain(statements[0].node):
-                return None
-            assert text is not None
-            data, (statement,) = text.encode(), statements
-            reader = Reader(self.catalog, self.path, self.trusted, frozenset(function.argument_names) | {function.name})
-            read_statement(reader, statement.kind, statement.node)
-            tokens = scan(data)
-        except (SyntaxFailure, TooMuch):
-            return None
-        if reader.problem:
-            return None
-        edits = [(token.start, token.end, data[token.start + 1 : token.end].decode()) for token in tokens if token.kind == "PARAM"]
-        at = {token.start: index for index, token in enumerate(tokens)}
-        for reference in reader.parameter_references:
-            names = [name["String"]["sval"] for name in reference["fields"]]
-            index = at.get(reference.get("location", 0))
-            if index is None or names[-1] not in function.argument_names or len(names) > 2:
-                return None
-            place = function.argument_names.index(names[-1]) + 1
-            edits.append((tokens[index].start, tokens[index + 2 * (len(names) - 1)].end, str(place)))
-        parts, done = [], statement.start
-        for start, end, number in sorted(set(edits)):
-            if not 1 <= int(number) <= function.arguments or start < done:
-                return None
-            parts += [data[done:start].decode(), f"{_ARGUMENTS}.p{number}"]
-            done = end
-        return "".join([*parts, data[done : statement.start + statement.length].decode()]).strip()
-
-    def _arguments(self, call: Node) -> list[str] | None:
-        """The arguments' texts."""
-        opening, closing = self._brackets(call) or (0, 0)
-        if not closing:
-            return None
-        texts, depth, start = [], 0, self.tokens[opening].end
-        for token in self.tokens[opening + 1 : closing + 1]:
-            depth += {"ASCII_40": 1, "ASCII_91": 1, "ASCII_41": -1, "ASCII_93": -1}.get(token.kind, 0)
-            if (depth == 0 and token.kind == "ASCII_44") or depth < 0:
-                texts.append(self.data[start : token.start].decode().strip())
-                start = token.end
-        return texts if texts != [""] else []
-
-    def _brackets(self, call: Node) -> tuple[int, int] | None:
-        first = self.at.get(call.get("location", 0))
-        if first is None:
-            return None
-        opening = first + 2 * len(call["funcname"]) - 1
-        depth = 0
-        for index in range(opening, len(self.tokens)):
-            depth += {"ASCII_40": 1, "ASCII_41": -1}.get(self.tokens[index].kind, 0)
-            if depth <= 0:
-                return (opening, index) if index > opening else None
-        return None
-
-    def _put(self, call: Node, text: str) -> bool:
-        found = self._brackets(call)
-        start = call.get("location", 0)
-        if found is None:
-            return False
-        self.edits[start] = _Edit(start, self.tokens[found[1]].end, text)
+    def _put(self, first: int, last: int, text: str) -> bool:
+        """Put a text in the place of the tokens from ``first`` to ``last``."""
+        start = self.text.tokens[first].start
+        self.edits[start] = _Edit(start, self.text.tokens[last].end, text)
         return True
 
 
-_REPLACED = {"FuncCall": _Editor._call, "RangeFunction": _Editor._item, "RangeVar": _Editor._view}
-
-
-def _is_plain(query: Node) -> bool:
-    """Nothing is made, changed or locked by it."""
-    return "intoClause" not in query and "lockingClause" not in query and not any(_changes(query))
-
-
-def _changes(node: object) -> Iterator[bool]:
-    if isinstance(node, list):
-        for part in node:
-            yield from _changes(part)
-    elif isinstance(node, dict):
-        for kind, part in node.items():
-            if kind in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"):
-                yield True
-            yield from _changes(part)
-
-
-def _atomic(definition: str) -> str | None:
-    """The text of a body that PostgreSQL keeps parsed, out of ``CREATE FUNCTION … BEGIN ATOMIC …; END`` or ``… RETURN …``."""
-    data = definition.encode()
-    tokens = scan(data)
-    kinds = [token.kind for token in tokens]
-    if "ATOMIC" in kinds:
-        start, end = kinds.index("ATOMIC"), len(kinds) - 1 - kinds[::-1].index("END_P")
-        return data[tokens[start].end : tokens[end].start].decode()
-    if "RETURN" in kinds:
-        return "SELECT " + data[tokens[kinds.index("RETURN")].end :].decode()
-    return None
+_REPLACED = {"FuncCall": _Editor._call, "A_Indirection": _Editor._field, "RangeFunction": _Editor._item, "RangeVar": _Editor._view}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ctypes import string_at
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ Node = dict[str, Any]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 1_000
-_SHORT = 2_000  # a text of so few bytes cannot nest deeply enough to hurt the C code
+SHORT = 2_000  # a text of so few bytes cannot nest deeply enough to hurt the C code
 
 # Operators and words that make the tree one level deeper; AND and OR are not among them, the grammar flattens chains of these.
 _DEEPER = frozenset({
@@ -55,6 +55,46 @@ class Statement:
     node: Node
     start: int
     length: int
+
+
+class Constant:
+    """The value of a constant in a tree, and whether somebody looked at it. That it is there, and of which kind, is no secret.
+
+    It passes for the dictionary that it stands for, so that no walk through the tree goes by without a look.
+    """
+
+    __slots__ = ("_value", "seen")
+    __hash__ = None  # type: ignore[assignment]  # as of a dictionary
+
+    def __init__(self, value: Node) -> None:
+        self._value = value
+        self.seen = False
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return dict
+
+    def look(self) -> Node:
+        self.seen = True
+        return self._value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.look(), name)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.look()[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.look()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.look())
+
+    def __len__(self) -> int:
+        return len(self.look())
+
+    def __eq__(self, other: object) -> bool:
+        return self.look() == (other.look() if type(other) is Constant else other)
 
 
 class Token(NamedTuple):
@@ -105,7 +145,7 @@ def parse_rewritten(text: str, original: str) -> bytes:
     """
     data = text.encode()
     # Where the original was short, so that its depth was not measured, ours needs not be: it is a few levels more.
-    guard(text, data, measure=len(original.encode()) > _SHORT)
+    guard(text, data, measure=len(original.encode()) > SHORT)
     return _tree(data)
 
 
@@ -149,11 +189,11 @@ def guard(sql: str, data: bytes, *, measure: bool = True) -> None:
         raise TooMuch("the statement contains a NUL byte")
     if len(data) > MAX_BYTES:
         raise TooMuch(f"the statement is longer than {MAX_BYTES} bytes")
-    if measure and len(data) > _SHORT and _depth(data) > MAX_DEPTH:
+    if measure and len(data) > SHORT and depth(data) > MAX_DEPTH:
         raise TooMuch("the statement is nested too deeply to be analysed")
 
 
-def _depth(data: bytes) -> int:
+def depth(data: bytes) -> int:
     """An upper bound for the depth of the tree: open brackets plus the operators chained since the last separator."""
     levels, deepest, total = [0], 0, 0
     steps = _steps()
@@ -244,13 +284,13 @@ def same(one: object, other: object) -> bool:
 def is_tree(statements: Sequence[object], tree: bytes) -> bool:
     """Whether a tree in JSON is certain to hold these statements, positions aside. False does not mean that it holds others."""
     # The library writes the fields of a node in one order, and they were read in that; these characters it escapes, msgspec does not.
-    expected = msgspec.json.encode([{"stmt": statement} for statement in statements])
+    expected = msgspec.json.encode([{"stmt": statement} for statement in statements], enc_hook=Constant.look)
     expected = expected.replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
     return _without_places(expected) == _without_places(tree[tree.find(b'"stmts":') + 8 : -1])
 
 
 def _bare(tree: object) -> bytes:
-    return _without_places(msgspec.json.encode(tree, order="sorted"))
+    return _without_places(msgspec.json.encode(tree, order="sorted", enc_hook=Constant.look))
 
 
 def _without_places(tree: bytes) -> bytes:

@@ -71,7 +71,8 @@ def _plan(
     sanitise = _sanitise(reader, outcome, masks)
     used = [reference for reference in reader.references if reference.context != WRITE]
     hidden = [(one.context, source) for one in used if not one.target for source in masks.masked(one.sources)]
-    if not hidden:
+    partial = [use.relation.full_name for use in reader.uses if not use.target and masks.of(use.relation).rows]
+    if not hidden and not partial:
         returned = any(one.target and one.context == OUTPUT and masks.masked(one.sources) for one in used)
         if returned and statement.kind not in _RETURNING:
             return Verdict("refuse", f"masked column {min(touched)} is returned by a statement inside another one", touched)
@@ -79,12 +80,15 @@ def _plan(
     derived = [source for context, source in hidden if _is_derived(context, source, masks)]
     if derived and request.derived_use == "deny":
         return Verdict("refuse", f"column {masks.name(derived[0])} is masked and may only be used as a plain output column", touched)
-    if not derived and statement.kind == "SelectStmt" and "intoClause" not in statement.node and _proven(text, reader, hidden, masks):
+    if partial and request.derived_use == "deny":
+        return Verdict("refuse", f"{partial[0]} shows values of masked columns", touched)
+    plain = statement.kind == "SelectStmt" and "intoClause" not in statement.node and not derived and not partial
+    if plain and _proven(text, reader, hidden, masks):
         return Verdict("result", "", touched, (), sanitise)
     replacements = tuple(
-        Replacement(use, found.masks, found.made)
+        Replacement(use, found.masks, found.made, found.rows)
         for use in reader.uses
-        if not use.target and (found := masks.of(use.relation)).masks
+        if not use.target and ((found := masks.of(use.relation)).masks or found.rows)
     )
     return _scanned(statement, reader, replacements, touched, sanitise)
 
@@ -93,7 +97,8 @@ def _scanned(
     statement: Statement, reader: Reader, replacements: tuple[Replacement, ...], touched: frozenset[str], sanitise: bool
 ) -> Verdict:
     if statement.kind not in REWRITABLE:
-        return Verdict("refuse", f"masked column {min(touched)} is used in a statement that cannot be masked", touched)
+        what = f"masked column {min(touched)}" if touched else replacements[0].use.relation.full_name
+        return Verdict("refuse", f"{what} is used in a statement that cannot be masked", touched)
     replaced = {id(replacement.use) for replacement in replacements}
     for use in reader.dependent:
         if id(use) in replaced:
@@ -124,7 +129,7 @@ def _refusal(statement: Statement, reader: Reader, outcome: Outcome, masks: Effe
         if reason:
             return reason
         for other in _namesakes(use, reader):
-            if masks.of(other).masks or masks.of(other).refuse:
+            if masks.of(other).masks or masks.of(other).closed:
                 return f"{use.relation.full_name} and {other.full_name}, which has masked columns, can both be meant: write the schema"
     if any(name.startswith("pg_toast.") or name.rsplit(".", 1)[-1].startswith("pg_toast_") for name in reader.unknown):
         return "pg_toast shows values of masked columns"
@@ -240,12 +245,22 @@ def _target_refusal(reader: Reader, masks: EffectiveMasks) -> str:
 def _function_refusal(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> str:
     for name, body in outcome.bodies:
         for use in body.uses:
-            if masks.of(use.relation).refuse:
-                return f"{_called(name)} reads {use.relation.full_name}: {masks.of(use.relation).refuse}"
+            if reason := masks.of(use.relation).closed:
+                return f"{_called(name)} reads {use.relation.full_name}: {reason}"
         for reference in body.references:
             hidden = masks.masked(reference.sources) if reference.context != WRITE else []
             if hidden:
                 return f"{_called(name)} reads masked column {masks.name(hidden[0])}"
+    for action in outcome.rules:
+        for use in action.reader.uses:
+            if reason := masks.of(use.relation).closed:
+                return f"a rule on {action.relation.full_name} reads {use.relation.full_name}: {reason}"
+        for reference in action.reader.references:
+            hidden = masks.masked(reference.sources) if reference.context != WRITE else []
+            # Where the row's own values go is known, and masked there.
+            told = [source for source in hidden if action.shows or source[0] != action.relation.oid]
+            if told:
+                return f"a rule on {action.relation.full_name} reads masked column {masks.name(told[0])}"
     catching = next((name for name, body in outcome.bodies if body.catches), "")
     if catching:
         changed = [use.relation for _, body in outcome.bodies for use in body.uses if use.target]
@@ -309,15 +324,24 @@ def _reached(changed: Iterable[Relation], reader: Reader, masks: EffectiveMasks)
     return [found for oid in sorted(oids) for found in (reader.catalog.changed_with(oid) if reader.catalog else ())]
 
 
+def _told(relation: Relation, reader: Reader, masks: EffectiveMasks) -> bool:
+    """Whether code of the relation's triggers may get at masked values, and so tell of them."""
+    known = reader.catalog.functions if reader.catalog is not None else {}
+    functions = [known.get(oid) for oid in relation.triggers]
+    names = masks.revealing_names()
+    return any(one is not None and mentions(one.language, one.source or one.definition, names) for one in functions)
+
+
 def _sanitise(reader: Reader, outcome: Outcome, masks: EffectiveMasks) -> bool:
     """Whether an error or notice of this statement could quote a masked value."""
-    if outcome.opaque or "do" in reader.actions or any(body.writes for _, body in outcome.bodies):
+    if outcome.opaque or ("do" in reader.actions and not outcome.block_read):
         return True
-    changed = [use.relation for use in reader.uses if use.target] + reader.altered
+    everyone = [reader, *(body for _, body in outcome.bodies), *(action.reader for action in outcome.rules)]
+    changed = [relation for one in everyone for relation in (*(use.relation for use in one.uses if use.target), *one.altered)]
     reached = _reached(changed, reader, masks)
-    if any(masks.of(relation).masks or masks.of(relation).refuse or relation.triggers for relation in reached):
+    if any(masks.of(relation).masks or masks.of(relation).refuse or _told(relation, reader, masks) for relation in reached):
         return True
     if any(use.relation.kind == "v" and masks.of(use.relation).masks for use in reader.uses):
         return True  # what a view computes from masked values may fail on them
-    return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and bool(reader.writes)
+    return not reader.actions <= _HARMLESS_TO_ERRORS and not changed and any(one.writes for one in everyone)
 

@@ -140,7 +140,18 @@ QUERIES: dict[str, str] = {
         FROM pg_catalog.unnest(p.proargmodes) WITH ORDINALITY AS a (mode, place)
         WHERE a.mode OPERATOR(pg_catalog.=) ANY ('{o,b,t}')), (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) r.typrelid
-        AND r.typrelid OPERATOR(pg_catalog.<>) 0 AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped))
+        AND r.typrelid OPERATOR(pg_catalog.<>) 0 AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped)),
+        COALESCE((SELECT pg_catalog.json_agg(COALESCE(p.proargnames[a.place], '') ORDER BY a.place)
+        FROM pg_catalog.unnest(p.proargmodes) WITH ORDINALITY AS a (mode, place)
+        WHERE a.mode OPERATOR(pg_catalog.=) ANY ('{i,b,v}')), pg_catalog.to_json(p.proargnames)),
+        pg_catalog.pg_get_expr(p.proargdefaults, 0), (SELECT pg_catalog.json_agg(CASE
+        WHEN fn.nspname OPERATOR(pg_catalog.=) 'pg_catalog' THEN f.proname::pg_catalog.text
+        ELSE f.oid::pg_catalog.text END ORDER BY u.place)
+        FROM pg_catalog.pg_aggregate g, pg_catalog.unnest(ARRAY[g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn,
+        g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn]) WITH ORDINALITY AS u (fn, place)
+        JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) u.fn
+        JOIN pg_catalog.pg_namespace fn ON fn.oid OPERATOR(pg_catalog.=) f.pronamespace
+        WHERE g.aggfnoid OPERATOR(pg_catalog.=) p.oid)
         FROM pg_catalog.pg_proc p
         JOIN pg_catalog.pg_type r ON r.oid OPERATOR(pg_catalog.=) p.prorettype
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
@@ -160,16 +171,18 @@ QUERIES: dict[str, str] = {
         ORDER BY 1
     """,
     "operators": """
-        SELECT o.oprname, o.oprcode::pg_catalog.oid
+        SELECT o.oprname, o.oprcode::pg_catalog.oid, s.nspname, p.pronargs
         FROM pg_catalog.pg_operator o
+        JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace
         JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.oprcode
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
         WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'
         ORDER BY o.oid
     """,
     "borrowed_operators": """
-        SELECT o.oprname, p.proname, p.pronargs
+        SELECT o.oprname, p.proname, s.nspname, p.pronargs
         FROM pg_catalog.pg_operator o
+        JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace
         JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.oprcode
         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
         WHERE n.nspname OPERATOR(pg_catalog.=) 'pg_catalog'

@@ -44,6 +44,7 @@ class Replacement:
     use: Use
     masks: dict[int, Mask]
     made: dict[tuple[object, ...], tuple[str, Node]] = field(default_factory=dict)  # shared by all uses of the relation
+    rows: str = ""  # a condition on its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class _Cutter:
         made = replacement.made.get(key)
         if made is None:
             text = sub_select(replacement.use.relation, replacement.masks, only=only, sample=sample, extra=extra, columns=columns)
+            text += f" WHERE {replacement.rows}" if replacement.rows else ""
             made = (text, _tree(text))
             if not sample and not columns:
                 replacement.made[key] = made
@@ -130,8 +132,7 @@ class _Cutter:
     def shorten(self, reference: Qualified) -> None:
         """``schema.relation.column`` becomes ``relation.column``: the sub-select has no schema."""
         first = self._index(reference.node)
-        keep = first + 2 * reference.extra
-        self._expect_dots(first, keep)
+        keep = self._last(first, reference.extra + 1, whole=False)
         self._edit(self.tokens[first].start, self.tokens[keep].start, "")
         self.instead[id(reference.node)] = {**reference.node, "fields": reference.node["fields"][reference.extra :]}
 
@@ -141,18 +142,25 @@ class _Cutter:
             raise CannotSplice("a name's place in the text is not known")
         return index
 
-    def _expect_dots(self, first: int, last: int) -> None:
-        if last >= len(self.tokens) or any(self.tokens[index].kind != "ASCII_46" for index in range(first + 1, last, 2)):
+    def _last(self, first: int, parts: int, *, whole: bool = True) -> int:
+        """The token that the last part of a name with dots ends with, or (not ``whole``) begins with."""
+        index = first
+        for part in range(parts):
+            if part:
+                if self._kind(index + 1) != "ASCII_46":
+                    raise CannotSplice("a name is written in a way that cannot be replaced")
+                index += 2
+            if (whole or part < parts - 1) and self._kind(index) == "UIDENT" and self._kind(index + 1) == "UESCAPE":
+                index += 2  # U&"…" UESCAPE '!'
+        if index >= len(self.tokens):
             raise CannotSplice("a name is written in a way that cannot be replaced")
+        return index
 
     def _name(self, node: Node) -> tuple[int, int]:
         """First and last token of a relation's name, with ONLY and * around it."""
         first = self._index(node)
         parts = sum(key in node for key in ("catalogname", "schemaname", "relname"))
-        last = first + 2 * (parts - 1)
-        self._expect_dots(first, last)
-        if any(self.tokens[index].kind == "UIDENT" for index in range(first, last + 1)):
-            raise CannotSplice("a masked relation is named by a U& identifier")
+        last = self._last(first, parts)
         if not node.get("inh"):
             if self._kind(first - 1) == "ASCII_40" and self._kind(last + 1) == "ASCII_41":
                 first, last = first - 1, last + 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from proxy.sql import changes
 from proxy.sql.classify import action_of
 from proxy.sql.parser import Node
-from proxy.sql.scope import Scope
+from proxy.sql.scope import Out, Scope
 from proxy.sql.walk import VALUE, Reader
 
 # Statements in which a masked relation may be replaced by a sub-select.
@@ -31,15 +31,16 @@ def read_statement(reader: Reader, kind: str, node: Node) -> str:
     return action
 
 
-def _inner(reader: Reader, wrapped: Node, *, top: bool) -> None:
-    """A statement inside EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS …"""
+def _inner(reader: Reader, wrapped: Node, *, top: bool) -> list[Out]:
+    """A statement inside EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS …; returns what it yields."""
     ((kind, node),) = wrapped.items()
     if kind == "ExecuteStmt":
         _execute(reader, node)
     elif kind in ("CreateTableAsStmt", "RefreshMatViewStmt", "DeclareCursorStmt"):  # of EXPLAIN
         read_statement(reader, kind, node)
     else:
-        reader.statement_in(wrapped, Scope(), top=top)
+        return reader.statement_in(wrapped, Scope(), top=top)
+    return []
 
 
 def _query(reader: Reader, node: Node) -> None:
@@ -95,7 +96,7 @@ def _execute(reader: Reader, node: Node) -> None:
 
 def _copy(reader: Reader, node: Node) -> None:
     if "query" in node:
-        _inner(reader, node["query"], top=True)
+        reader.copied_out = _inner(reader, node["query"], top=True)
         return
     if node.get("is_from"):
         target = changes.target_entry(reader, node["relation"])
@@ -153,6 +154,11 @@ def _rename(reader: Reader, node: Node) -> None:
     if node.get("renameType") == "OBJECT_SCHEMA" and reader.catalog is not None:
         reader.altered += [relation for relation in reader.catalog.relations.values() if relation.schema == node.get("subname")]
     _utility(reader, node)
+
+
+def _refresh(reader: Reader, node: Node) -> None:
+    _altered(reader, node["relation"])
+    reader.refreshed += reader.altered
 
 
 def _create_table(reader: Reader, node: Node) -> None:
@@ -254,6 +260,7 @@ _SPECIAL: dict[str, Callable[[Reader, Node], None]] = {
     "DropStmt": _drop,
     "GrantStmt": _grant,
     "RenameStmt": _rename,
+    "RefreshMatViewStmt": _refresh,
     "CreateStmt": _create_table,
     "CreateForeignTableStmt": _create_table,
     "CreateFunctionStmt": _create_function,

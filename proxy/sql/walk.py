@@ -87,11 +87,13 @@ class Reader:
         self.runs_prepared = False
         self.problem = ""
         self.altered: list[Relation] = []  # what a utility statement names
+        self.refreshed: list[Relation] = []  # materialised views whose query it runs
         self.catches = False  # it stands in code that looks at the words of errors
         # For GROUP BY over a primary key: direct references outside aggregates, and the relations that rely on it.
         self.direct: list[tuple[Use, int]] = []
         self.in_aggregate = False
         self.dependent: list[Use] = []
+        self.copied_out: list[Out] = []  # what COPY TO yields
 
     def fail(self, reason: str) -> None:
         self.problem = self.problem or reason
@@ -151,11 +153,14 @@ class Reader:
     def _cte(self, cte: Node, base: Scope) -> Entry:
         entry = from_clause.entry_of(cte["ctename"], self.statement_in(cte["ctequery"], base))
         names = [name["String"]["sval"] for name in cte.get("aliascolnames", ())]
-        added = [cte.get("search_clause", {}).get("search_seq_column")]
-        added += [cte.get("cycle_clause", {}).get(key) for key in ("cycle_mark_column", "cycle_path_column")]
         entry = from_clause.renamed_entry(entry, names)
-        everything = entry.sources()
-        entry.columns += [Out(name, everything) for name in added if name]
+        search, cycle = cte.get("search_clause", {}), cte.get("cycle_clause", {})
+        for clause, columns, added in (
+            (search, "search_col_list", ("search_seq_column",)), (cycle, "cycle_col_list", ("cycle_mark_column", "cycle_path_column")),
+        ):  # fmt: skip
+            used = {name["String"]["sval"] for name in clause.get(columns, ())}
+            sources = NOTHING.union(entry.more or NOTHING, *(out.sources for out in entry.columns if out.name in used))
+            entry.columns += [Out(clause[key], sources) for key in added if key in clause]
         return entry
 
     def statement_in(self, wrapped: Node, scope: Scope, *, top: bool = False) -> list[Out]:
@@ -233,7 +238,7 @@ class Reader:
                 self.expression(part, scope, PREDICATE)
 
     def _is_redefined(self, operator: str) -> bool:
-        return self.catalog is not None and (operator in self.catalog.operators or operator in self.catalog.borrowed_operators)
+        return self.catalog is not None and bool(self.catalog.operators_named([operator], self.search_path, 2))
 
     def targets(self, targets: Iterable[Node], scope: Scope, *, top: bool) -> list[Out]:
         """An output list; bare columns of it are OUTPUT where ``top``."""
@@ -358,7 +363,10 @@ class Reader:
             self.call([name], 1)
 
     def call(self, parts: Sequence[str], arguments: int) -> None:
-        self.calls += judge(parts, arguments, self.catalog, self.search_path, self.trusted)
+        self.calls += self.judged(parts, arguments)
+
+    def judged(self, parts: Sequence[str], arguments: int) -> tuple[Verdict, ...]:
+        return judge(parts, arguments, self.catalog, self.search_path, self.trusted)
 
     def body(self, wrapped: Node) -> None:
         """One statement of a function's parsed body."""
@@ -383,8 +391,16 @@ class Reader:
         entry = from_clause.read_relation(self, node["relation"], Scope())
         names = [name["String"]["sval"] for name in node.get("attlist", ())]
         self.refer(Found(tuple(out for out in entry.columns if not names or out.name in names)), OUTPUT)
+        self.copied_out = self._copied_out(entry, names)
         if entry.use is not None:
             entry.use.copied = node
+
+    def _copied_out(self, entry: Entry, names: list[str]) -> list[Out]:
+        """The columns of COPY relation TO in their order: as they are named, or all but the generated ones."""
+        by_name = {out.name: out for out in entry.columns}
+        if entry.use is None or not set(names) <= by_name.keys():
+            return []
+        return [by_name[name] for name in names or [column.name for column in entry.use.relation.columns if not column.generated]]
 
     def relation(self, node: Node) -> Use | None:
         """The catalog relation that a RangeVar means, noted as unknown where there is none."""

@@ -166,6 +166,26 @@ class RowDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyOutResponse:
+    """The server begins to send a COPY's data; ``format`` 0 is that of lines (text and CSV), 1 binary."""
+
+    format: int
+    columns: int
+
+    @classmethod
+    def decode(cls, body: bytes) -> CopyOutResponse:
+        reader = Reader(body)
+        response = cls(reader.take(1)[0], reader.count())
+        for _ in range(response.columns):
+            reader.int16()
+        reader.end()
+        return response
+
+    def encode(self) -> bytes:
+        return message(b"H", bytes([self.format]) + count(self.columns) + count(self.format) * self.columns)
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterDescription:
     """A statement may have more parameters than Bind can bring: the server describes all, and its count of them starts again at 65,536."""
 

@@ -12,13 +12,13 @@ from controlplane import crypto
 def test_keys_rotate(settings) -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.TIDEGATE_FERNET_KEYS = [old]
-    kept = crypto.encrypt(b"pw")
-    assert b"pw" not in kept
+    kept = crypto.encrypt(b"a pass phrase")
+    assert b"a pass phrase" not in kept
     settings.TIDEGATE_FERNET_KEYS = [new, old]
-    assert crypto.decrypt(kept) == b"pw"
-    renewed = crypto.encrypt(b"pw")
+    assert crypto.decrypt(kept) == b"a pass phrase"
+    renewed = crypto.encrypt(b"a pass phrase")
     settings.TIDEGATE_FERNET_KEYS = [new]
-    assert crypto.decrypt(renewed) == b"pw"
+    assert crypto.decrypt(renewed) == b"a pass phrase"
     with pytest.raises(crypto.Undecryptable, match="TIDEGATE_FERNET_KEYS"):
         crypto.decrypt(kept)
 

@@ -6,10 +6,11 @@ import base64
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from controlplane import environment
+
+FERNET_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # nobody's: test processes must agree on what their cases are called
 
 
 def test_the_stack_file_fills_in_what_the_environment_leaves_open(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_what_is_missing_is_named(read, name: str) -> None:
     ("read", "name", "value"),
     [
         (environment.secret_key, "TIDEGATE_SECRET_KEY", "tooshortasecret"),
-        (environment.fernet_keys, "TIDEGATE_FERNET_KEYS", f"{Fernet.generate_key().decode()},nonsense"),
+        (environment.fernet_keys, "TIDEGATE_FERNET_KEYS", f"{FERNET_KEY},nonsense"),
         (environment.signing_seed, "TIDEGATE_SIGNING_KEY", base64.b64encode(b"31 bytes are one too few, so no.").decode()[:-4]),
         (environment.signing_seed, "TIDEGATE_SIGNING_KEY", "not base64!"),
         (environment.database, "TIDEGATE_DATABASE_URL", "sqlite:///file"),

@@ -80,6 +80,7 @@ def test_a_key_belongs_to_the_first_certificate() -> None:
         (OWN.key[:100], "no private key in PEM"),
         ("", "no private key in PEM"),
     ],
+    ids=["of another", "encrypted", "a certificate", "cut off", "empty"],
 )
 def test_a_key_that_is_of_no_use_is_explained(key: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):

@@ -594,3 +594,48 @@ BEGIN ;; SELECT 1/0 ;; SELECT secret || '' FROM vault.people ;; ROLLBACK; SELECT
 SELECT 1; SELECT secret FROM vault.people; SELECT secret || '' FROM vault.people; SELECT 2
 SELECT secret FROM vault.people; UPDATE open.notes SET body = 'x' WHERE id = 1; TABLE vault.base
 SET vault.x = '1'; SELECT max(secret) FROM vault.people; SHOW vault.x
+
+-- SQL functions called in every way, aggregates, operators, rules and triggers of tables that hold nothing themselves
+SELECT * FROM vault.secret_of(2)
+SELECT s FROM vault.secret_of(2) AS s
+SELECT vault.some_of(1, 2), generate_series(1, 3)
+SELECT * FROM vault.some_of(VARIADIC ARRAY[1, 2]) WITH ORDINALITY AS x (a, b)
+SELECT upper(vault.some_of(3))
+SELECT vault.named_of(), vault.named_of(2), vault.named_of(tail => '!', n := 3)
+SELECT * FROM vault.named_of(tail => '')
+SELECT vault.card_of(1)
+SELECT (vault.card_of(2)).told
+SELECT (vault.card_of(3)).*
+SELECT * FROM vault.card_of(4)
+SELECT c.told FROM vault.people p, LATERAL vault.card_of(p.id) c
+SELECT vault.few()
+SELECT (vault.few(1)).s, (vault.few(lim => 2)).*
+SELECT s FROM vault.few(3)
+SELECT (vault.all_of()).*
+SELECT ((vault.all_of())).secret
+SELECT vault.of_ward(w) FROM vault.wards w
+SELECT code FROM vault.wards w WHERE vault.of_ward(w) LIKE 'q0z%' UNION ALL SELECT 'q0' || 'z1' FROM vault.wards w WHERE vault.of_ward(w) LIKE 'q0z%'
+SELECT vault.atomic(1), upper(vault.atomic(2))
+PREPARE q AS SELECT vault.named_of($1) ;; EXECUTE q (2)
+BEGIN ;; DECLARE c CURSOR FOR SELECT vault.few(2) ;; FETCH ALL c ;; COMMIT
+COPY (SELECT * FROM vault.card_of(1)) TO STDOUT
+EXPLAIN ANALYZE SELECT vault.named_of(1)::int
+CREATE VIEW open.vf AS SELECT vault.named_of(1) AS a ;; SELECT a FROM open.vf
+CREATE TABLE open.tf AS SELECT * FROM vault.few() ;; SELECT s FROM open.tf
+SELECT vault.glue(secret) FROM vault.people
+SELECT vault.spill(1)
+SELECT vault.spill(id) OVER (ORDER BY id) FROM vault.people WHERE id < 3
+SELECT OPERATOR(vault.@>) 3
+SET search_path = vault ;; SELECT @> 2
+SELECT secret(p), email(p) FROM vault.people p
+SELECT secret FROM vault.U&"!0070eople" UESCAPE '!'
+SELECT vault.U&"p\0065ople".secret || '' FROM vault.people
+SELECT s FROM vault.chain
+SELECT upper(s), looped FROM vault.chain
+SELECT what FROM open.rung
+SELECT to_jsonb(r) FROM open.rung r
+INSERT INTO open.bell VALUES (2, 'second') ;; SELECT upper(what) FROM open.rung
+UPDATE open.bell SET note = 'x'
+DELETE FROM open.bell ;; SELECT what FROM open.rung
+COPY open.rung TO STDOUT
+INSERT INTO vault.governed VALUES (7, 'x') ;; UPDATE vault.governed SET id = id RETURNING secret ;; SELECT was FROM vault.ruled

@@ -28,7 +28,8 @@ _STATE = """
            (SELECT array_agg(k ORDER BY id) FROM vault.kinds k), (SELECT array_agg(g ORDER BY id) FROM vault.governed g),
            (SELECT array_agg(o ORDER BY id) FROM open.orders o), (SELECT array_agg(g ORDER BY n) FROM open.guesses g),
            (SELECT array_agg(oprname) FROM pg_operator WHERE oid >= 16384), (SELECT count(*) FROM pg_extension),
-           (SELECT count(*) FROM vault.log), (SELECT count(*) FROM vault.diary), (SELECT count(*) FROM vault.ruled)))
+           (SELECT count(*) FROM vault.log), (SELECT count(*) FROM vault.diary), (SELECT count(*) FROM vault.ruled),
+           (SELECT count(*) FROM open.rung), (SELECT count(*) FROM open.bell)))
 """
 
 

@@ -104,6 +104,27 @@ INSERT INTO open.orders (id, person, phone, item) SELECT id, id, phone, 'thing '
 CREATE FUNCTION open.lookup(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT vault.secret_of($1)';
 CREATE TABLE open.cached (id int, found text GENERATED ALWAYS AS (open.lookup(id)) STORED);
 INSERT INTO open.cached VALUES (1);
+CREATE TABLE open.bell (id int, note text);
+CREATE TABLE open.rung (id int, what text, how text, note text);
+CREATE FUNCTION open.ring() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO open.rung VALUES (NEW.id, (SELECT secret FROM vault.people WHERE id = NEW.id), TG_OP, NEW.note); RETURN NEW; END $$;
+CREATE TRIGGER rings AFTER INSERT ON open.bell FOR EACH ROW EXECUTE FUNCTION open.ring();
+INSERT INTO open.bell VALUES (1, 'first');
+CREATE RULE tells AS ON UPDATE TO open.bell DO ALSO SELECT secret FROM vault.people;
+CREATE RULE fetches AS ON DELETE TO open.bell DO INSTEAD INSERT INTO open.rung SELECT id, secret FROM vault.people;
+-- functions in SQL that are called in every way
+CREATE FUNCTION vault.some_of(VARIADIC ids int[]) RETURNS SETOF text LANGUAGE sql AS 'SELECT secret FROM vault.people WHERE id = ANY (ids)';
+CREATE FUNCTION vault.named_of(n int DEFAULT 1, tail text DEFAULT '') RETURNS text LANGUAGE sql AS 'SELECT secret || tail FROM vault.people WHERE id = n';
+CREATE FUNCTION vault.card_of(IN n int, OUT name text, OUT told text) LANGUAGE sql AS 'SELECT p.name, p.secret FROM vault.people p WHERE p.id = n';
+CREATE FUNCTION vault.few(lim int DEFAULT 2) RETURNS TABLE (n int, s text) LANGUAGE sql AS 'SELECT id, secret FROM vault.people ORDER BY id LIMIT lim';
+CREATE FUNCTION vault.of_ward(vault.wards) RETURNS text LANGUAGE sql AS 'SELECT min(secret) FROM vault.people WHERE ward = $1.code';
+CREATE FUNCTION vault.atomic(n int) RETURNS text LANGUAGE sql RETURN (SELECT secret FROM vault.people WHERE id = n);
+CREATE AGGREGATE vault.glue (text) (SFUNC = textcat, STYPE = text, INITCOND = '');
+CREATE AGGREGATE vault.spill (int) (SFUNC = int4pl, STYPE = int, FINALFUNC = vault.secret_of, INITCOND = 0);
+CREATE OPERATOR vault.@> (RIGHTARG = int, FUNCTION = vault.secret_of);
+CREATE VIEW vault.chain AS WITH RECURSIVE t (id, s) AS (SELECT id, secret FROM vault.people WHERE id = 1 UNION ALL
+    SELECT p.id, p.secret FROM vault.people p JOIN t ON p.id = t.id + 1) SEARCH DEPTH FIRST BY id SET o
+    CYCLE id SET looped TO 'y' DEFAULT 'n' USING way SELECT id, s, looped FROM t ORDER BY o;
 CREATE TABLE open.guesses (n int, s text);  -- 'q0z' || n || s is tried
 INSERT INTO open.guesses SELECT n, '-secret-1' FROM generate_series(0, 9) n;
 ANALYZE vault.people, vault.base, vault.heir, vault.events, vault.kinds;

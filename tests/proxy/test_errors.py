@@ -8,7 +8,7 @@ from proxy.errors import Refusal
 
 REASONS = {
     "denied": "r", "approval_needed": "r", "approval_refused": "r", "undecidable": "r", "identity": "r", "wrong_key": "bot",
-    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r",
+    "unknown_connection": "crm", "protocol_violation": "r", "server_gone": "r", "unsupported": "r", "undefined_function": "r",
 }  # fmt: skip
 
 
@@ -19,6 +19,8 @@ def made(name: str) -> Refusal:
         return errors.too_many_failures(11.2)
     if name == "too_many_sessions":
         return errors.too_many_sessions("r", "max_sessions")
+    if name == "too_many_rows":
+        return errors.too_many_rows(5)
     constructor = getattr(errors, name)
     refusal = constructor(REASONS[name]) if name in REASONS else constructor()
     assert isinstance(refusal, Refusal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from proxy.sql.analysis import analyse
 from proxy.sql.catalog import FIRST_USER_OID, QUERIES, Catalog
 from proxy.sql.facts import Analysis, AnalysisRequest
 from proxy.sql.parser import SyntaxFailure, TooMuch, parse
+from tests.proxy.sql.shapes import plainly_analysed, varied
 
 Rows = dict[str, list[list[str | None]]]
 
@@ -54,6 +56,7 @@ class Analyst:
     refused: list[tuple[str, str]] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
     stale: bool = True
+    _chance: random.Random = field(default_factory=lambda: random.Random(7))
     _catalog: Catalog | None = None
     _system: Catalog | None = None
     _connection: psycopg.Connection[tuple[object, ...]] | None = None
@@ -116,6 +119,7 @@ class Analyst:
         request = AnalysisRequest(text, digest, path, self._masks(), digest)
         try:
             analysis = analyse(request, self._catalog)
+            self._compare(request, analysis)
         except Exception as error:  # what the analysis promises never to do
             self.faults.append((f"{type(error).__name__}: {error}", text))
             analysis = Analysis(problem="crashed")
@@ -126,6 +130,16 @@ class Analyst:
         if len(statements) != 1:
             return Look(text, analysis)
         return Look(text, analysis, statements[0].kind, "intoClause" in statements[0].node)
+
+    def _compare(self, request: AnalysisRequest, found: Analysis) -> None:
+        """What is said to hold for all texts of a shape is what another one of them gets by its own words."""
+        if found.constants_matter:
+            return
+        self.seen["texts analysed for all of their shape"] += 1
+        other = varied(request.sql, self._chance)
+        made = plainly_analysed(replace(request, sql=other), self._catalog)
+        if replace(found, constants_matter=True) != made:
+            self.faults.append((f"another analysis with other constants: {other}", request.sql))
 
     def _masks(self) -> dict[tuple[int, int], Mask]:
         found = {}

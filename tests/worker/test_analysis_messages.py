@@ -16,7 +16,7 @@ def test_a_request_arrives_as_it_was_sent() -> None:
 
 
 def test_an_analysis_arrives_as_it_was_sent() -> None:
-    facts = Facts("select", frozenset({"select"}), reads=frozenset({"a.b"}), start=3)
+    facts = Facts("select", frozenset({"select"}), reads=frozenset({"a.b"}), names_change=True)
     analysis = Analysis((facts,), MaskPlan("scan", "SELECT", ("a.b.c",)), SyntaxProblem("m", 1), frozenset({"x"}))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(analysis), type=Analysis) == analysis
 

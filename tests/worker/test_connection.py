@@ -247,6 +247,32 @@ def test_a_cancel_behind_a_record_is_done_when_the_target_has_taken_it(tmp_path:
     conversing(tmp_path, monkeypatch, script, work)
 
 
+def test_nothing_happens_before_a_cancel_that_is_waited_for_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(event: events.Event) -> Sequence[effects.Effect]:
+        if text(event) == b"x":
+            return [CLOSED, SendToClient(b"1"), effects.CancelServer(2, b"its own", wait=True), SendToClient(b"2")]
+        return [SendToClient(text(event)), Close("end")] if text(event) else []
+
+    async def work(world: World) -> None:
+        taken = asyncio.Event()
+
+        async def cancel(conversation: Conversation, effect: effects.CancelServer) -> None:
+            await taken.wait()
+
+        monkeypatch.setattr(Conversation, "_cancel", cancel)
+        reader, writer = await dial(world)
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"1"
+        writer.write(b"3")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.2)
+        taken.set()
+        assert await reader.read() == b"23"
+        writer.close()
+
+    conversing(tmp_path, monkeypatch, script, work)
+
+
 def test_an_exception_ends_this_session_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def script(event: events.Event) -> Sequence[effects.Effect]:
         if text(event) == b"boom":

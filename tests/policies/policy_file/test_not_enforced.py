@@ -16,7 +16,7 @@ from tests.policies.conftest import ACTOR
 @pytest.mark.django_db
 def test_the_example_says_what_is_not_enforced(example: Path) -> None:
     said = [note.message.partition(" is not")[0] for note in apply_files([example], actor=ACTOR).not_enforced]
-    assert said == ["max_rows", "auto_approve", "notify.webhook", "escalate", "retention"]
+    assert said == ["auto_approve", "notify.webhook", "escalate", "retention"]
 
 
 def test_values_that_are_enforced_are_not_reported() -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from proxy.policy.masks import Mask
 from proxy.session.gate import names_matter, reading_matters
-from proxy.sql.facts import MaskPlan
-from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse
+from proxy.sql.facts import CopyOut, MaskPlan
+from proxy.wire.backend import ParameterStatus
+from proxy.wire.copy_data import CopyFormat
+from proxy.wire.frontend import SYNC_MESSAGE, Bind, Execute, Parse, Query
 from tests.proxy.session.example import MASKED, bundle, one
 from tests.proxy.session.playbook import Playbook
 
@@ -51,3 +53,21 @@ def test_a_parameter_that_is_what_a_mask_shows(value: bytes | None, stops: bool)
     book = Playbook(bundle(**MASKED), {"q": one("update", plan, writes=frozenset({"crm.customers"}))}).sign_in()
     words = book.client(Parse(b"", b"q"), Bind(b"", b"", (), (b"***", value)), Execute(b""), SYNC_MESSAGE)
     assert ("record statement.intended deny" in words) is stops
+
+
+@pytest.mark.parametrize(
+    ("copy", "encoding", "reason"),
+    [
+        (CopyOut(CopyFormat(), problem="the COPY format \"json\" is not known"), "UTF8", "is not known, so detectors"),
+        (CopyOut(CopyFormat()), "SJIS", "COPY in the encoding SJIS"), (CopyOut(CopyFormat(), encoding="big5"), "UTF8", "encoding big5"),
+        (CopyOut(CopyFormat(), encoding="utf-8"), "SJIS", ""), (CopyOut(CopyFormat("binary")), "SJIS", ""),
+        (CopyOut(CopyFormat()), "UTF8", ""),
+    ],
+)  # fmt: skip
+def test_a_copy_that_detectors_could_not_read(copy: CopyOut, encoding: str, reason: str) -> None:
+    for setting in ("mask", "alert"):
+        book = Playbook(bundle(connection={"detectors": setting}), {"copy": one("copy_to", copy_out=copy)}).sign_in()
+        book.server(ParameterStatus("client_encoding", encoding))
+        words = book.client(Query(b"copy"))
+        assert ("server Query" in words) == (setting == "alert" or not reason)
+        assert reason in book.records("statement.intended")[-1]["reason"] or setting == "alert"

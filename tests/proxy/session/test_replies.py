@@ -3,8 +3,19 @@
 import pytest
 
 from proxy import effects as fx
-from proxy.sql.facts import MaskPlan
-from proxy.wire.backend import CommandComplete, DataRow, ErrorFields, NotificationResponse, ParameterStatus, ResultColumn, RowDescription
+from proxy import events as ev
+from proxy.sql.facts import Analysis, CopyOut, MaskPlan
+from proxy.wire.backend import (
+    CommandComplete,
+    CopyOutResponse,
+    DataRow,
+    ErrorFields,
+    NotificationResponse,
+    ParameterStatus,
+    ResultColumn,
+    RowDescription,
+)
+from proxy.wire.copy_data import CopyFormat
 from proxy.wire.frontend import SYNC_MESSAGE, Bind, Describe, Execute, Parse, Query
 from tests.proxy.session.example import CUSTOMERS, MASKED, bundle, one
 from tests.proxy.session.playbook import IDLE, Playbook, error
@@ -153,6 +164,49 @@ def test_a_large_row_is_not_passed_on_in_pieces_where_detectors_look_at_it() -> 
     assert book.server(row[:4000]) == []
     assert book.server(row[4000:]) == ["client DataRow"]
     assert b"ann@" not in book.sent(fx.SendToClient)
+
+
+COPIED = b"d\0\0\0\x14ann@example.com\n"
+
+
+@pytest.mark.parametrize(("setting", "told"), [("off", COPIED), ("alert", COPIED), ("mask", b"d\0\0\0\x14***@*******.***\n")])
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+@pytest.mark.parametrize("piece", [3, 1000])
+def test_detectors_look_into_copy_data(setting: str, told: bytes, protocol: str, piece: int) -> None:
+    copies = {"copy": one("copy_to", copy_out=CopyOut(CopyFormat(), types=(0,)))}
+    book = Playbook(bundle(connection={"detectors": setting}), copies).sign_in()
+    if protocol == "simple":
+        book.client(Query(b"copy"))
+    else:
+        book.client(Parse(b"", b"copy"), Bind(b"", b""), Execute(b""), SYNC_MESSAGE)
+        book.server(PARSED, BOUND, *([NO_DATA] if setting != "off" else []))
+    data = CopyOutResponse(0, 1).encode() + COPIED * 2
+    for start in range(0, len(data), piece):
+        book.give(ev.ServerData(data[start : start + piece]))
+    book.server(b"c\0\0\0\x04", CommandComplete("COPY 2"), IDLE)
+    assert CopyOutResponse(0, 1).encode() + told * 2 + b"c\0\0\0\x04" in book.sent(fx.SendToClient)
+    (completed,) = book.records("statement.completed")
+    assert completed.get("detected") == (None if setting == "off" else {"email": 2})
+
+
+def test_a_copy_of_a_text_that_was_not_read_is_not_passed_on_unseen() -> None:
+    book = Playbook(bundle(connection={"detectors": "mask"}), {"copy": Analysis(problem="it is too long")}).sign_in()
+    book.client(Query(b"copy"))
+    assert book.server(CopyOutResponse(0, 1), COPIED) == ["CancelServer"]
+    assert book.server(error("57014"), IDLE)[-2:] == ["client ErrorResponse TG003", "client ReadyForQuery I"]
+    assert b"ann@" not in book.sent(fx.SendToClient)
+
+
+def test_each_copy_of_a_query_has_its_own_form() -> None:
+    copies = one("copy_to", copy_out=CopyOut(CopyFormat(), types=(0,)))
+    second = one("copy_to", copy_out=CopyOut(CopyFormat("csv", b"a", b""), types=(0, 0)))
+    book = Playbook(bundle(connection={"detectors": "mask"}), {"two": Analysis(copies.statements + second.statements)}).sign_in()
+    book.client(Query(b"two"))
+    book.server(CopyOutResponse(0, 1), COPIED, b"c\0\0\0\x04", CommandComplete("COPY 1"))
+    book.server(CopyOutResponse(0, 2), b"d\0\0\0\x0dxay@b.cc\n", b"c\0\0\0\x04", CommandComplete("COPY 1"), IDLE)
+    assert book.records("statement.completed")[0]["detected"] == {"email": 2}
+    assert b"xa*@*.**\n" in book.sent(fx.SendToClient)
+
 
 def test_system_columns_belong_to_their_table() -> None:
     book = Playbook(bundle(**MASKED), {"q": one("select", reads=frozenset({"crm.customers"}))}).sign_in()

@@ -1,8 +1,10 @@
 import pytest
 
 from proxy.policy.masks import Mask
-from proxy.session.transform import masker, sanitise, watcher, without_payload, without_position
+from proxy.session.transform import copy_watcher, masker, sanitise, watcher, without_payload, without_position
+from proxy.sql.facts import CopyOut
 from proxy.wire.backend import DataRow, ErrorFields, NotificationResponse, ResultColumn
+from proxy.wire.copy_data import CopyFormat
 
 MASKS = {(7, 2): Mask("redact")}
 
@@ -70,3 +72,56 @@ def test_rows_with_nothing_to_find_stay_as_they_are() -> None:
     assert found is not None
     row = DataRow((b"4111111111111112 is no card",)).encode()
     assert found.rows(row, 0, len(row)) == (row, {})
+
+
+def test_every_row_of_a_run_is_looked_at_whatever_stands_around_its_values() -> None:
+    found = watcher((column(0, 0),), {}, "mask")
+    assert found is not None
+    for value, shown in ((b"123-45-6789", b"***-**-****"), (b"DE89370400440532013000 is an account number that is a line of text", None)):
+        data = b"".join(DataRow((one,)).encode() for one in (value, b"nothing"))
+        changed, kinds = found.rows(data, 0, len(data))
+        assert value[:11] not in changed
+        assert shown is None or shown in changed
+        assert sum(kinds.values()) == 1
+
+
+def copied(*lines: bytes) -> bytes:
+    return b"".join(b"d" + (4 + len(line)).to_bytes(4, "big") + line for line in lines)
+
+
+def test_columns_of_a_copy_that_nobody_knows_and_documents_are_watched() -> None:
+    found = copy_watcher(CopyOut(CopyFormat(), types=(25, 0, 3802)), 3, "mask")
+    assert found is not None
+    assert (found.columns, found.json) == ((1, 2), (False, True))
+    other = copy_watcher(CopyOut(CopyFormat(), types=(25,)), 2, "alert")
+    assert other is not None
+    assert other.columns == (0, 1), "the analysis and the server do not see the same columns"
+    assert copy_watcher(CopyOut(CopyFormat(), types=(25,)), 1, "mask") is None
+
+
+@pytest.mark.parametrize("setting", ["alert", "mask"])
+def test_what_is_found_in_a_copy(setting: str) -> None:
+    data = copied(b"ann@example.com\tann@example.com\\n\t4111111111111111\n", b"x\t\\N\t{}\n")
+    found = copy_watcher(CopyOut(CopyFormat(), types=(25, 0, 3802)), 3, setting)
+    assert found is not None
+    changed = copied(b"ann@example.com\t***@*******.***\\n\t1111111111111111\n", b"x\t\\N\t{}\n")
+    assert found.rows(b"dxx" + data, 3, 3 + len(data)) == (changed if setting == "mask" else data, {"email": 1, "card": 1})
+
+
+def test_what_looks_like_a_document_stays_one_in_a_copy() -> None:
+    found = copy_watcher(CopyOut(CopyFormat("csv", b",", b"")), 1, "mask")
+    assert found is not None
+    data = copied(b'"{""n"": 4111111111111111}"\n')
+    assert found.rows(data, 0, len(data))[0] == copied(b'"{""n"": 1111111111111111}"\n')
+
+
+def test_marks_of_the_format_within_what_is_looked_for() -> None:
+    for form, line, shown in (
+        (CopyFormat(delimiter=b"@"), b"ann\\@example.com\n", b"***\\@*******.***\n"),
+        (CopyFormat("csv", b",", b"", b"@", b"@"), b"@ann@@example.com@\n", b"@***@@*******.***@\n"),
+    ):
+        found = copy_watcher(CopyOut(form), 1, "mask")
+        assert found is not None
+        data = copied(line)
+        changed, kinds = found.rows(data, 0, len(data))
+        assert (changed, kinds) == (copied(shown), {"email": 1})

@@ -73,3 +73,21 @@ CREATE FUNCTION crm.email_return(n int) RETURNS varchar LANGUAGE sql STABLE STRI
 CREATE FUNCTION crm.with_mail(text DEFAULT 'x') RETURNS bigint LANGUAGE sql AS $$ SELECT count(email) FROM crm.customers WHERE email > $1 $$;
 CREATE FUNCTION crm.owners_email(int) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT email FROM crm.customers WHERE id = $1 $$;
 CREATE FUNCTION crm.two_steps(int) RETURNS text LANGUAGE sql AS $$ SELECT 1; SELECT email FROM crm.customers WHERE id = $1 $$;
+-- SQL functions called in every way that there is
+CREATE TABLE crm.cities (name text); INSERT INTO crm.cities SELECT DISTINCT city FROM crm.customers;
+CREATE FUNCTION crm.person(IN i int, OUT mail text, OUT city text) LANGUAGE sql STABLE AS 'SELECT email, c.city FROM crm.customers c WHERE id = i';
+CREATE FUNCTION crm.some_emails(VARIADIC ids int[]) RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM crm.customers WHERE id = ANY (ids) ORDER BY 1';
+CREATE FUNCTION crm.greeting(i int, start text DEFAULT 'Hello, ', ending text DEFAULT '!') RETURNS text LANGUAGE sql
+    AS 'SELECT start || email || ending FROM crm.customers WHERE id = greeting.i';
+CREATE FUNCTION crm.mail_there(c crm.cities) RETURNS text LANGUAGE sql AS 'SELECT min(email) FROM crm.customers WHERE city = $1.name AND city = c.name';
+CREATE FUNCTION crm.atomic(return int) RETURNS text LANGUAGE sql RETURN (SELECT email FROM crm.customers WHERE id = return);
+CREATE AGGREGATE shop.product (numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = 1);
+CREATE AGGREGATE shop.gathered (text) (SFUNC = crm.leaky, STYPE = text);
+CREATE OPERATOR shop.@> (RIGHTARG = int, FUNCTION = crm.email_of);
+CREATE VIEW shop.clearing AS SELECT shop.clear_notes() IS NULL AS done;
+CREATE MATERIALIZED VIEW shop.cleared AS SELECT 1 AS one FROM shop.clearing WITH NO DATA;
+CREATE RULE never AS ON DELETE TO shop.ruled DO INSTEAD (DELETE FROM shop.notes; NOTIFY gone);
+CREATE TABLE crm.told (id int); CREATE RULE tells AS ON UPDATE TO crm.told DO ALSO SELECT email FROM crm.customers WHERE id = old.id;
+CREATE VIEW crm.tree AS WITH RECURSIVE t (id, mail) AS (SELECT id, email FROM crm.customers WHERE id = 1 UNION ALL
+    SELECT c.id, c.email FROM crm.customers c JOIN t ON c.id = t.id + 1) CYCLE id SET looped TO 'y' DEFAULT 'n' USING way SELECT id, mail, looped FROM t;
+CREATE TYPE shop.span AS RANGE (SUBTYPE = float8);

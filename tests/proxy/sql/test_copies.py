@@ -16,7 +16,7 @@ def known(code: str, owner: int = 1, *, rule: str = "", trigger: str = "CREATE T
     functions = {"f": code, **(more or {})}
     rows = [
         [str(90 + number), "vault", name, "f", "plpgsql", "v", "0", "0", "f", source, None, None, None, None,
-         "f", "p", "pg_catalog.trigger", "f", "f", None, None]
+         "f", "p", "pg_catalog.trigger", "f", "f", None, None, None, None, None]
         for number, (name, source) in enumerate(functions.items())
     ]
     columns = [
@@ -81,3 +81,33 @@ def test_text_search_triggers() -> None:
     trigger = "CREATE TRIGGER t BEFORE INSERT ON vault.people FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger('line', 'simple', {})"
     assert copied(known("", trigger=trigger.format("'about', 'secret'"))) == {"people.line"}
     assert copied(known("", trigger=trigger.format("'about'"))) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "columns"),
+    [
+        ("BEGIN INSERT INTO diary (id, line) SELECT id, secret FROM people; RETURN NEW; END", {"diary.line"}),
+        ("BEGIN INSERT INTO diary (about, line) VALUES ((SELECT max(secret) FROM people), TG_OP); RETURN NEW; END", {"diary.about"}),
+        ("BEGIN UPDATE people SET line = NEW.line; RETURN NEW; END", set()),
+        ("BEGIN UPDATE people SET line = secret; RETURN NEW; END", {"people.line", "people.about"}),
+        ("BEGIN INSERT INTO people (line) VALUES (NEW.line); RETURN NEW; END", set()),
+    ],
+)
+def test_code_on_a_table_that_holds_nothing_itself(code: str, columns: set[str]) -> None:
+    assert copied(known(code, 3)) - {"people.secret"} == columns
+
+
+@pytest.mark.parametrize(
+    ("values", "columns"),
+    [
+        ("OLD.id, TG_OP, now(), 'x, (y'", set()),
+        ("OLD.id, upper(OLD.about), NEW.line, OLD.secret", {"diary.line"}),
+        ("1, upper(TG_NAME), upper(OLD::text), NULL", {"diary.about"}),
+        ("1, OLD.id, x, NULL", {"diary.about"}),
+        ("1, 'a', 'b', 'c'), (2, OLD.secret, 'b', 'c'", {"diary.secret", "diary.about", "diary.line"}),
+        ("1, 'a', 'b', 'c') ON CONFLICT (id) DO UPDATE SET line = (OLD.secret", {"diary.secret", "diary.about", "diary.line"}),
+    ],
+)
+def test_values_of_an_insert_are_told_apart(values: str, columns: set[str]) -> None:
+    code = f"BEGIN INSERT INTO diary (id, secret, about, line) VALUES ({values}); RETURN NEW; END"
+    assert copied(known(code)) == columns

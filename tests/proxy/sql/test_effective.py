@@ -59,12 +59,22 @@ def test_views_inherit_by_lineage() -> None:
     assert methods("crm.m_copy") == {"number": "redact", "digest": "redact"}
 
 
-SHUT = ["crm.v_where", "crm.v_function", "crm.v_told", "pg_catalog.pg_stats", "pg_catalog.pg_statistic", "pg_catalog.pg_largeobject"]
+SHUT = ["crm.v_where", "crm.v_function", "crm.v_told", "pg_catalog.pg_statistic", "pg_catalog.pg_largeobject"]
 
 
 @pytest.mark.parametrize("name", SHUT)
 def test_relations_that_cannot_be_read(name: str) -> None:
     assert on(name).refuse
+
+
+def test_statistics_are_shown_of_tables_without_masks() -> None:
+    stats, known = on("pg_catalog.pg_stats"), catalog()
+    oids = {name: str(known.resolve(name.split("."), ()).oid) for name in ("shop.notes", "crm.customers", "crm.log")}  # type: ignore[union-attr]
+    shown = stats.rows.partition("{")[2].partition("}")[0].split(",")
+    assert {name for name, oid in oids.items() if oid in shown} == {"shop.notes"}
+    assert stats.closed
+    assert not stats.refuse
+    assert on("pg_catalog.pg_stats", {}) == RelationMasks()
 
 
 def test_a_view_is_refused_for_what_its_masks_are_about() -> None:

@@ -26,10 +26,13 @@ DATA = json.loads(files("proxy.sql").joinpath("functions.json").read_text())
         (["lo_import"], 1, ["outside"]),
         (["lo_get"], 1, ["large_object"]),
         (["crm", "email_of"], 1, ["follow"]),
-        (["crm", "email_of"], 3, ["opaque"]),  # no such function takes three
-        (["email_of"], 1, ["opaque"]),  # not on the path
-        (["nosuch"], 0, ["opaque"]),
-        (["elsewhere", "upper"], 1, ["opaque"]),
+        (["crm", "email_of"], 3, ["unknown"]),  # no such function takes three
+        (["email_of"], 1, ["unknown"]),  # not on the path
+        (["nosuch"], 0, ["unknown"]),
+        (["shop", "product"], 1, ["harmless", "harmless"]),  # the aggregate, and PostgreSQL's own function below it
+        (["shop", "gathered"], 1, ["harmless", "follow"]),
+        (["shop", "span"], 2, ["harmless"]),
+        (["elsewhere", "upper"], 1, ["unknown"]),
         (["information_schema", "_pg_expandarray"], 1, ["harmless"]),
     ],
 )

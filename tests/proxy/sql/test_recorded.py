@@ -45,7 +45,7 @@ ANALYSES = [
 ]
 
 
-@pytest.mark.parametrize("analysis", ANALYSES, ids=str)
+@pytest.mark.parametrize("analysis", ANALYSES, ids=range(len(ANALYSES)))
 def test_the_decision_is_the_same(analysis: Analysis) -> None:
     again = analysis_of(json.loads(json.dumps(fields_of(analysis))))
     first, second = (
