@@ -29,6 +29,7 @@ class Hold:
     request_id: str = ""
     url: str = ""
     noticed: bool = False
+    bound: int | None = None  # rows that it may change at most, as the approval says
 
     @property
     def deadline(self) -> float:

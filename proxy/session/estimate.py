@@ -26,7 +26,7 @@ from proxy.wire.frontend import Cut
 if TYPE_CHECKING:
     from proxy.session.relay import Relay
 
-_EXPLAIN = "EXPLAIN (FORMAT JSON) "
+EXPLAIN = "EXPLAIN (FORMAT JSON) "
 _MOST = 2**53 - 1  # the largest number that every reader of an entry's JSON understands
 
 
@@ -50,7 +50,7 @@ def when_estimated(relay: Relay, prospect: Prospect, then: Callable[[], None]) -
     portal = prospect.portal
     if portal is not None and portal.estimated_rows is not None:
         prospect.estimated_rows = portal.estimated_rows  # a portal is planned once
-    asked = question(relay, prospect, _EXPLAIN) if prospect.estimated_rows is None and _matters(relay, prospect) else None
+    asked = question(relay, prospect, EXPLAIN) if prospect.estimated_rows is None and _matters(relay, prospect) else None
     if asked is None:
         then()
         return
@@ -129,9 +129,9 @@ def _failed(relay: Relay, prospect: Prospect, error: ErrorFields) -> None:
 def _repositioned(error: ErrorFields) -> ErrorFields:
     """Positions count from the beginning of the client's own text."""
     position = error.fields.get("P", b"")
-    if not position.isdigit() or int(position) <= len(_EXPLAIN):
+    if not position.isdigit() or int(position) <= len(EXPLAIN):
         return transform.without_position(error)
-    return ErrorFields({**error.fields, "P": b"%d" % (int(position) - len(_EXPLAIN))})
+    return ErrorFields({**error.fields, "P": b"%d" % (int(position) - len(EXPLAIN))})
 
 
 def rows_of(answer: bytes) -> int | None:

@@ -9,6 +9,7 @@ call such.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from proxy.sql.bodies import follow
@@ -17,7 +18,7 @@ from proxy.sql.facts import AnalysisRequest, Count
 from proxy.sql.functions import Verdict
 from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, same, scan
 from proxy.sql.statements import read_statement
-from proxy.sql.walk import Reader
+from proxy.sql.walk import WRITE, Reader
 
 _COUNT = "SELECT pg_catalog.count(*) FROM "
 _QUERY_BEGINS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "ASCII_40"})
@@ -30,15 +31,25 @@ class _Uncountable(Exception):
 
 def count_of(sql: str, request: AnalysisRequest, catalog: Catalog | None) -> Count:
     """The count for a text as it would be sent, or why there is none."""
+    assigned: frozenset[str] | None = None
     try:
         statements = parse(sql)
         if len(statements) != 1 or statements[0].kind not in _CHANGES:
             return Count(problem="only INSERT, UPDATE and DELETE are counted")
-        return _Counted(sql, statements[0], request, catalog).count()
+        assigned = _assigned(statements[0], request, catalog)
+        return replace(_Counted(sql, statements[0], request, catalog).count(), assigned=assigned)
     except _Uncountable as reason:
-        return Count(problem=str(reason))
+        return Count(problem=str(reason), assigned=assigned)
     except (SyntaxFailure, TooMuch, IndexError):
-        return Count(problem="the rows that it changes cannot be told from its text")
+        return Count(problem="the rows that it changes cannot be told from its text", assigned=assigned)
+
+
+def _assigned(statement: Statement, request: AnalysisRequest, catalog: Catalog | None) -> frozenset[str] | None:
+    reader = Reader(catalog, request.search_path, request.trusted_functions)
+    read_statement(reader, statement.kind, statement.node)
+    if reader.problem or reader.unknown:
+        return None
+    return frozenset(name for _, name in reader.sources_named(WRITE))
 
 
 class _Counted:
@@ -53,11 +64,18 @@ class _Counted:
             raise _Uncountable("rows of MERGE are not counted")
         if "fromClause" in node or "usingClause" in node:
             raise _Uncountable("changes that join other tables are not counted")
+        if self._has_rules(node["relation"]):
+            raise _Uncountable("rewrite rules make something else of it")
         if any(not _CHANGES.isdisjoint(one) for one in _nodes(node.get("withClause"))):
             raise _Uncountable("WITH changes tables too")
         if kind == "InsertStmt":
             return self._inserted(node)
         return self._checked(self._text(kind, node), node, [{"RangeVar": node["relation"]}], node.get("whereClause"))
+
+    def _has_rules(self, target: Node) -> bool:
+        parts = [str(target[key]) for key in ("schemaname", "relname") if key in target]
+        found = self.catalog.resolve(parts, self.request.search_path) if self.catalog is not None else None
+        return found is not None and found.has_rules
 
     def _text(self, kind: str, node: Node) -> str:
         """``WITH … SELECT count(*) FROM target WHERE …`` of an UPDATE or DELETE."""
@@ -102,6 +120,8 @@ class _Counted:
             raise IndexError(sql)
         if any("CurrentOfExpr" in one for one in _nodes(select)):
             raise _Uncountable("the row of a cursor is not counted")
+        if any("lockingClause" in one for one in _nodes(select)):
+            raise _Uncountable("counting would lock rows")
         self._only_reads(select)
         numbers = {one["ParamRef"].get("number", 0) for one in _nodes(select) if "ParamRef" in one}
         return Count(sql, tuple(sorted(numbers)))

@@ -79,12 +79,16 @@ class SyntaxProblem:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How the rows that a statement changes are counted without running it: by a query, or they are known, or why not."""
+    """How the rows that a statement changes are counted without running it: by a query, or they are known, or why not.
+
+    ``assigned``: the columns that get new values, schema.table.column; None: it is not known which.
+    """
 
     sql: str = ""
     parameters: tuple[int, ...] = ()  # the numbers of those in it
     rows: int | None = None
     problem: str = ""
+    assigned: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

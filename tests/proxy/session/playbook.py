@@ -34,7 +34,7 @@ class Playbook:
         self.analyses = dict(analyses or {})
         self.now = NOW
         self.effects: list[fx.Effect] = []
-        self.answer_analyses = self.answer_probes = self.answer_previews = self.answer_turns = True
+        self.answer_analyses = self.answer_probes = self.answer_turns = True
         self._counter = 0
         arguments = {"client": "10.1.2.3:5555", "tls_available": False, "is_loopback": False} | session
         self.session = Session(self.environment, entropy=self._entropy, **arguments)
@@ -50,7 +50,6 @@ class Playbook:
         words: list[str] = []
         for effect in done:
             probe = isinstance(effect, fx.SendToServer) and b"current_schemas" in effect.data
-            preview = isinstance(effect, fx.SendToServer) and (b"BEGIN READ ONLY" in effect.data or b'SAVEPOINT "tidegate' in effect.data)
             if isinstance(effect, fx.Analyse) and self.answer_analyses:
                 analysis = self.analyses.get(effect.request.sql) or one("select")
                 self.environment.analyses.put(effect.request.key, analysis)
@@ -61,8 +60,6 @@ class Playbook:
                 words += self.give(ev.Turn())
             elif probe and self.answer_probes:
                 words += self.server(*PROBE_ANSWER)
-            elif preview and self.answer_previews:
-                words += self.server(*answers(bytes(effect.data)))
             else:
                 words += said(effect)
         return words
@@ -91,7 +88,7 @@ class Playbook:
 
 REPORTED = (ParameterStatus("client_encoding", "UTF8"), ParameterStatus("standard_conforming_strings", "on"))
 IDLE, IN_BLOCK, FAILED = ReadyForQuery(b"I"), ReadyForQuery(b"T"), ReadyForQuery(b"E")
-PROBE_ANSWER = (b"3\0\0\0\x04", b"1\0\0\0\x04", b"2\0\0\0\x04", PROBE_ROW, CommandComplete("SELECT 1"), b"3\0\0\0\x04" * 2, IDLE)
+PROBE_ANSWER = (b"3\0\0\0\x04" * 2, b"1\0\0\0\x04", b"2\0\0\0\x04", PROBE_ROW, CommandComplete("SELECT 1"), b"3\0\0\0\x04" * 2, IDLE)
 
 
 @functools.cache
@@ -117,19 +114,6 @@ def joined(messages: Iterable[Encodable | bytes]) -> bytes:
 def error(sqlstate: str, message: str = "no", severity: str = "ERROR", **fields: str) -> bytes:
     raw = {"S": severity, "V": severity, "C": sqlstate, "M": message, **fields}
     return ErrorFields({kind: text.encode() for kind, text in raw.items()}).encode(b"E")
-
-
-def answers(data: bytes) -> list[Encodable | bytes]:
-    """What a target says to a preview in which nothing can be planned or counted: empty results."""
-    replies: list[Encodable | bytes] = []
-    status = IN_BLOCK
-    while data:
-        length = int.from_bytes(data[1:5], "big") + 1
-        message, data = data[:length], data[length:]
-        if message[:1] == b"P":
-            status = IDLE if message[5:].split(b"\0")[1] == b"ROLLBACK" else IN_BLOCK
-        replies.append({b"C": b"3\0\0\0\x04", b"P": b"1\0\0\0\x04", b"B": b"2\0\0\0\x04", b"E": CommandComplete("OK"), b"S": status}[message[:1]])
-    return replies
 
 
 def said(effect: fx.Effect) -> list[str]:
