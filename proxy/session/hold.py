@@ -47,9 +47,12 @@ class Holder:
             relay.cancelled = False
             self._end(relay, hold, errors.cancelled(), "cancelled")
             return
+        if relay.draining or relay.state.environment.draining:
+            relay.drop(hold.prospect, hold.decision, "")
+            raise EndSession("drained", errors.shutting_down())
         self.hold = hold
         relay.wait("approval", lambda: None)
-        if relay.unsynced:
+        if relay.unsynced and relay.pending:
             # Errors of what was forwarded before it must not wait for an approver.
             relay.outbox.server.add(FLUSH_MESSAGE)
         relay.outbox.add(RequestApproval(approval.request(relay.state, hold, in_transaction=relay.in_transaction)))

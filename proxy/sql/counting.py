@@ -68,6 +68,10 @@ class _Counted:
             raise _Uncountable("rewrite rules make something else of it")
         if any(not _CHANGES.isdisjoint(one) for one in _nodes(node.get("withClause"))):
             raise _Uncountable("WITH changes tables too")
+        if any("CurrentOfExpr" in one for one in _nodes(node)):
+            raise _Uncountable("the row of a cursor is not counted")
+        if any("lockingClause" in one for one in _nodes(node)):
+            raise _Uncountable("counting would lock rows")
         if kind == "InsertStmt":
             return self._inserted(node)
         return self._checked(self._text(kind, node), node, [{"RangeVar": node["relation"]}], node.get("whereClause"))
@@ -118,10 +122,6 @@ class _Counted:
             raise IndexError(sql)
         if tables is not None and not (same(select["fromClause"], tables) and same(select.get("whereClause", {}), where or {})):
             raise IndexError(sql)
-        if any("CurrentOfExpr" in one for one in _nodes(select)):
-            raise _Uncountable("the row of a cursor is not counted")
-        if any("lockingClause" in one for one in _nodes(select)):
-            raise _Uncountable("counting would lock rows")
         self._only_reads(select)
         numbers = {one["ParamRef"].get("number", 0) for one in _nodes(select) if "ParamRef" in one}
         return Count(sql, tuple(sorted(numbers)))
