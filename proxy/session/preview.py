@@ -168,13 +168,16 @@ class _Asked:
 def _asked(relay: Relay, prospect: Prospect, preview: Preview, count: Count) -> _Asked:
     (facts,) = prospect.analysis.statements
     catalog = prospect.context.catalog
+    else_changed = consequences(catalog, facts, count.assigned, relay.gate.shown) if catalog is not None else None
+    if count.sql and else_changed is None:
+        count = Count(problem="it changes more than tables")  # whoever approves by the number alone must know of the rest
     counting = _counting(relay, prospect, count)
     if count.sql and counting is None:
-        count = Count(problem="a parameter was too long to be kept", assigned=count.assigned)
+        count = Count(problem="a parameter was too long to be kept")
     return _Asked(
         preview,
         bool(changes_rows(facts) or facts.opaque_functions or facts.problem),
-        consequences(catalog, facts, count.assigned, relay.gate.shown) if catalog is not None else None,
+        else_changed,
         estimate.question(relay, prospect, "EXPLAIN "),
         estimate.question(relay, prospect, estimate.EXPLAIN) if preview.estimated_rows is None else None,
         count,
