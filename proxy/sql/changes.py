@@ -23,7 +23,8 @@ def _insert(reader: Reader, node: Node, parent: Scope | None, top: bool) -> list
         outs = reader.statement_in(node["selectStmt"], base)
         names = [column["ResTarget"]["name"] for column in node.get("cols", ())] or [out.name for out in target.columns]
         known = all(out.name for out in outs)  # else a row of unknown width is among them
-        for name, out in zip(names, outs, strict=False):
+        # A new row may hold what its reader is shown; with ON CONFLICT it may take the place of what is there.
+        for name, out in zip(names, outs, strict=False) if "onConflictClause" in node else ():
             reader.give(target, name, None, out.sources if known else NOTHING.union(*(one.sources for one in outs)))
         for row in _constants(node["selectStmt"]):
             for name, value in zip(names, row, strict=False):
@@ -88,10 +89,11 @@ def _merge(reader: Reader, node: Node, parent: Scope | None, top: bool) -> list[
             _set(reader, target, clause.get("targetList", ()), scope)
         else:
             _assigned(reader, target, clause.get("targetList", ()))
-        values = [(value, reader.expression(value, scope, "value")) for value in clause.get("values", ())]
+        for value in clause.get("values", ()):
+            reader.expression(value, scope, "value")
         names = [column["ResTarget"].get("name", "") for column in clause.get("targetList", ())] or [out.name for out in target.columns]
-        for name, (value, sources) in zip(names, values, strict=False):
-            reader.give(target, name, value, sources)
+        for name, value in zip(names, clause.get("values", ()), strict=False):
+            reader.give(target, name, value, NOTHING)
     return _returning(reader, node, scope, target, top)
 
 

@@ -167,13 +167,19 @@ class RawServer:
         "UPDATE vault.people SET secret = '***' WHERE id = 1",
         "UPDATE vault.people SET token = 'ABCDEFGHIJKLMNOPQRSTUVWX' WHERE id = 1",
         "UPDATE vault.people SET (name, phone) = ('x', '+4*******1') WHERE id = 1",
-        "INSERT INTO vault.people (id, name, secret) SELECT 100 + id, name, secret FROM vault.people",
-        "INSERT INTO vault.base SELECT 1, secret FROM vault.people",
+        "INSERT INTO vault.people TABLE vault.people ON CONFLICT (id) DO UPDATE SET secret = excluded.secret",
+        "INSERT INTO vault.people (id, name, secret) VALUES (100, 'x', '***')",
         "UPDATE vault.plain SET hidden = '***'",
     ],
 )
 def test_masked_values_are_not_written_back(session: RawClient, text: str) -> None:
     assert sqlstates(session.query(text)) == ["TG003"]
+
+
+def test_a_new_row_made_of_a_masked_one_holds_what_the_mask_shows(session: RawClient, target15: Target) -> None:
+    copy = "INSERT INTO vault.people (id, name, secret) SELECT 100 + id, name, secret FROM vault.people WHERE id = 1"
+    assert sqlstates(session.query(copy)) == []
+    assert target15.sql("SELECT secret FROM vault.people WHERE id = 101", dbname="leak_guarded") == [("***",)]
 
 
 @pytest.mark.parametrize(("value", "answer"), [(b"***", ["TG003"]), (b"another", [])])
