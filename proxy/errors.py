@@ -5,7 +5,7 @@
     Refusal
      ├── 42501  denied by policy                 (denied)
      ├── TG001  held: approval needed            (approval_needed)
-     ├── TG002  approval rejected or expired     (approval_refused)
+     ├── TG002  approval rejected or expired     (approval_refused), or of fewer rows (more_than_approved)
      ├── TG003  cannot decide, so no             (undecidable)
      ├── 28000  identity not accepted            (identity)
      ├── 28P01  wrong API key                    (wrong_key)
@@ -57,6 +57,11 @@ def approval_needed(reason: str, *, decision: str = "", hint: str = "") -> Refus
 
 def approval_refused(reason: str, *, decision: str = "", hint: str = "") -> Refusal:
     return Refusal("TG002", reason, _decision(decision), hint)
+
+
+def more_than_approved(bound: int, *, decision: str = "") -> Refusal:
+    reason = f"the statement changes more than the {bound} rows that were approved, so it was undone"
+    return Refusal("TG002", reason, _decision(decision), "Run it again to ask for what it changes now.")
 
 
 def undecidable(reason: str, *, decision: str = "", hint: str = "") -> Refusal:

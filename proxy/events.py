@@ -121,6 +121,7 @@ class ApprovalAnswered:
     outcome: str
     comment: str = ""
     url: str = ""
+    bound: int | None = None  # *consumed*: rows that the statement may change at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class _Standing(msgspec.Struct):
     comment: str = ""
     url: str = ""
     reason: str = ""
+    bound: int | None = None
 
 
 class _Hint(msgspec.Struct):
@@ -192,7 +193,7 @@ class Approvals:
         else:
             waiting.request_id = claimed.id
         if claimed.state == "CONSUMED":
-            waiting.answer(ApprovalAnswered(claimed.id, "consumed", claimed.comment, claimed.url))
+            waiting.answer(ApprovalAnswered(claimed.id, "consumed", claimed.comment, claimed.url, claimed.bound))
             return None
         if claimed.state == "REJECTED":
             waiting.answer(ApprovalAnswered(claimed.id, "rejected", claimed.comment, claimed.url))
@@ -255,7 +256,7 @@ class Approvals:
             logger().warning("approvals.not_read", reason=str(error))
             return None
         if response.status_code == 200:
-            return ApprovalAnswered(request_id, "consumed", standing.comment, standing.url)
+            return ApprovalAnswered(request_id, "consumed", standing.comment, standing.url, standing.bound)
         outcome = "no_approver" if standing.reason == "no_approver" else _OUTCOMES.get(standing.state)
         if standing.state == "CONSUMED":
             # Used by somebody else who ran the same statement: this one has no approval.

@@ -102,7 +102,7 @@ CREATE TRIGGER approvals_guard_shapes BEFORE TRUNCATE ON approvals_shapeapproval
     FOR EACH STATEMENT EXECUTE FUNCTION approvals_guard_vote();
 """
 
-BEFORE = import_module("approvals.migrations.0003_step_up").FORWARD.partition("$$;")[0].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
+BEFORE = import_module("approvals.migrations.0002_guard").FORWARD.partition("$$;")[0].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
 BACKWARD = f"""{BEFORE}$$;
 DROP FUNCTION approvals_guard_shape() CASCADE;
 DROP FUNCTION approvals_guard_glass() CASCADE;

@@ -13,6 +13,7 @@ from proxy.policy.bundle import Workflow
 from proxy.policy.decision import RequireApproval
 from proxy.session.gate import Prospect
 from proxy.session.prepared import Portal
+from proxy.session.preview import Preview
 from proxy.session.state import State
 from proxy.sql import recorded
 from proxy.wire.frontend import Cut
@@ -24,9 +25,11 @@ class Hold:
     decision: RequireApproval
     workflow: Workflow
     since: float
+    preview: Preview
     request_id: str = ""
     url: str = ""
     noticed: bool = False
+    bound: int | None = None  # rows that it may change at most, as the approval says
 
     @property
     def deadline(self) -> float:
@@ -116,6 +119,8 @@ def request(state: State, hold: Hold, *, in_transaction: bool) -> dict[str, obje
         "client": state.client,
         "application": state.application,
         "run": state.run,
+        "preview": hold.preview.fields(),
+        "bound": hold.preview.affected_rows,
     }
 
 

@@ -26,7 +26,7 @@ from proxy.wire.frontend import Cut
 if TYPE_CHECKING:
     from proxy.session.relay import Relay
 
-_EXPLAIN = "EXPLAIN (FORMAT JSON) "
+EXPLAIN = "EXPLAIN (FORMAT JSON) "
 _MOST = 2**53 - 1  # the largest number that every reader of an entry's JSON understands
 
 
@@ -50,16 +50,16 @@ def when_estimated(relay: Relay, prospect: Prospect, then: Callable[[], None]) -
     portal = prospect.portal
     if portal is not None and portal.estimated_rows is not None:
         prospect.estimated_rows = portal.estimated_rows  # a portal is planned once
-    question = _question(relay, prospect) if prospect.estimated_rows is None and _matters(relay, prospect) else None
-    if question is None:
+    asked = question(relay, prospect, EXPLAIN) if prospect.estimated_rows is None and _matters(relay, prospect) else None
+    if asked is None:
         then()
         return
 
     def answered() -> None:
-        if question.error is not None:
-            _failed(relay, prospect, question.error)
+        if asked.error is not None:
+            _failed(relay, prospect, asked.error)
             return
-        prospect.estimated_rows = rows_of(question.cell or b"")
+        prospect.estimated_rows = rows_of(asked.cell or b"")
         if portal is not None:
             portal.estimated_rows = prospect.estimated_rows
         if refusal := _overtaken(relay, prospect):
@@ -67,7 +67,7 @@ def when_estimated(relay: Relay, prospect: Prospect, then: Callable[[], None]) -
         else:
             then()
 
-    relay.ask(question, answered)
+    relay.ask(asked, answered)
 
 
 def _possible(relay: Relay, prospect: Prospect) -> list[Decision]:
@@ -84,13 +84,13 @@ def _matters(relay: Relay, prospect: Prospect) -> bool:
     return any(not isinstance(one, Deny) for one in decisions) and any(one != decisions[0] for one in decisions)
 
 
-def _question(relay: Relay, prospect: Prospect) -> Question | None:
-    """None: the planner cannot be asked about this statement, here."""
+def question(relay: Relay, prospect: Prospect, explain: str) -> Question | None:
+    """An EXPLAIN of the statement as it would be sent; None: the planner cannot be asked about it, here."""
     analysis, portal = prospect.analysis, prospect.portal
     if len(analysis.statements) != 1 or not analysis.statements[0].planned or analysis.statements[0].start or relay.pending.copying_in:
         return None
     text = analysis.planned or gate.forwarded_text(analysis, prospect.text)
-    sql = relay.gate.encode(_EXPLAIN + text)
+    sql = relay.gate.encode(explain + text)
     if portal is None:
         return Question(sql)
     values = portal.bind.values
@@ -129,9 +129,9 @@ def _failed(relay: Relay, prospect: Prospect, error: ErrorFields) -> None:
 def _repositioned(error: ErrorFields) -> ErrorFields:
     """Positions count from the beginning of the client's own text."""
     position = error.fields.get("P", b"")
-    if not position.isdigit() or int(position) <= len(_EXPLAIN):
+    if not position.isdigit() or int(position) <= len(EXPLAIN):
         return transform.without_position(error)
-    return ErrorFields({**error.fields, "P": b"%d" % (int(position) - len(_EXPLAIN))})
+    return ErrorFields({**error.fields, "P": b"%d" % (int(position) - len(EXPLAIN))})
 
 
 def rows_of(answer: bytes) -> int | None:

@@ -138,6 +138,10 @@ class Gate:
     def encode(self, text: str) -> bytes:
         return text.encode(codec(self._state.parameters.get("client_encoding", "UTF8")) or "latin-1")
 
+    def shown(self, data: bytes) -> str:
+        """What the target sent, for a person to read."""
+        return data.decode(codec(self._state.parameters.get("client_encoding", "UTF8")) or "latin-1", "replace")
+
     def decide(self, analysis: Analysis, context: Context, *, in_transaction: bool, estimated_rows: int | None = None) -> Decision:
         """The engine's decision, after what only the session knows to be in doubt."""
         if doubt := self._doubt(analysis, context):

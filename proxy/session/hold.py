@@ -13,7 +13,7 @@ from proxy.effects import RequestApproval, WithdrawApproval
 from proxy.errors import Refusal
 from proxy.events import ApprovalAnswered
 from proxy.policy.decision import Deny, RequireApproval
-from proxy.session import approval, forward, gate, idle, standing
+from proxy.session import approval, bound, forward, gate, idle, preview, standing
 from proxy.session.approval import Hold
 from proxy.session.gate import Prospect
 from proxy.session.state import EndSession
@@ -40,13 +40,22 @@ class Holder:
             refusal = errors.denied(f'workflow "{decision.workflow}" is not in the policy', decision=prospect.decision_id)
             relay.deny(prospect, decision, refusal)
             return
-        self.hold = Hold(prospect, decision, workflow, relay.state.now)
+        preview.look(relay, prospect, lambda seen: self._request(relay, Hold(prospect, decision, workflow, relay.state.now, seen)))
+
+    def _request(self, relay: Relay, hold: Hold) -> None:
+        if relay.cancelled:
+            relay.cancelled = False
+            self._end(relay, hold, errors.cancelled(), "cancelled")
+            return
+        if relay.draining or relay.state.environment.draining:
+            relay.drop(hold.prospect, hold.decision, "")
+            raise EndSession("drained", errors.shutting_down())
+        self.hold = hold
         relay.wait("approval", lambda: None)
-        if relay.unsynced:
+        if relay.unsynced and relay.pending:
             # Errors of what was forwarded before it must not wait for an approver.
             relay.outbox.server.add(FLUSH_MESSAGE)
-        request = approval.request(relay.state, self.hold, in_transaction=relay.in_transaction)
-        relay.outbox.add(RequestApproval(request))
+        relay.outbox.add(RequestApproval(approval.request(relay.state, hold, in_transaction=relay.in_transaction)))
 
     def answered(self, relay: Relay, answer: ApprovalAnswered) -> None:
         hold = self.hold
@@ -60,6 +69,7 @@ class Holder:
         elif answer.outcome == "open":
             self._open(relay, hold, answer)
         elif answer.outcome == "consumed":
+            hold.bound = answer.bound
             self._over(relay)
             self._run(relay, hold)
         else:
@@ -118,7 +128,7 @@ class Holder:
         prospect = hold.prospect
         if refusal := standing.check(relay.state):
             self._end(relay, hold, refusal, "refused")
-        elif prospect.portal is not None:
+        elif prospect.portal is not None and not prospect.portal.lost:
             self._run_now(relay, hold, prospect.analysis)  # its names were bound when the portal was made
         else:
             relay.examine(relay.gate.encode(prospect.text), lambda result: self._run_examined(relay, hold, result))
@@ -140,8 +150,10 @@ class Holder:
         if isinstance(decision, Deny):
             refusal = gate.refusal(decision, prospect.analysis, prospect.decision_id)
             relay.deny(prospect, decision, refusal, approval=hold.request_id)
-        else:
+        elif hold.bound is None:
             forward.run(relay, prospect, hold.decision, hold.request_id)
+        else:
+            bound.run(relay, prospect, hold.decision, hold.request_id, hold.bound, lambda no: self._end(relay, hold, no, "refused"))
 
     def _give_up(self, relay: Relay, reason: str) -> Hold | None:
         """Stop waiting; the hold, if it was not given up before."""

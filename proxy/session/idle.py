@@ -1,4 +1,4 @@
-"""How long a session may do nothing, and when the worker is to wake it: for that, or for the end of a hold.
+"""How long a session may do nothing, and when the worker is to wake it: for that, or for the end of some wait.
 
 The worker keeps one timer for each session, and nobody sets it anew with each message: when it is due, the time of the last
 activity says whether the session ends, or when to look again.
@@ -38,6 +38,8 @@ def wake(relay: Relay) -> None:
         moments.append((state.now if relay.is_busy() else state.active_at) + timeout)
     if (due := limit.due(relay)) is not None:
         moments.append(due)
+    if relay.waiting is not None and relay.waiting.too_late is not None:
+        moments.append(relay.waiting.until)
     if moments:
         relay.outbox.add(WakeAt(min(moments)))
 

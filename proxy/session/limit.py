@@ -1,4 +1,5 @@
-"""What ends a statement that is running: more rows than ``max_rows`` of its connection, or more time than ``statement_timeout``.
+"""What ends a statement that is running: more rows than ``max_rows`` of its connection or than were approved, or more time than
+``statement_timeout``.
 
 The rows that are allowed reach the client and no other, and the server is told to stop. It may have come to the statement's
 end before it hears of that, so the client's error waits for the server's answer: an open transaction is made to fail then,
@@ -16,7 +17,7 @@ from proxy import errors
 from proxy.effects import CancelServer
 from proxy.errors import Refusal
 from proxy.session.pending import Expected, Kind
-from proxy.session.records import Running
+from proxy.session.records import Bound, Running
 from proxy.sql.facts import Analysis, Facts
 from proxy.wire.backend import error_response
 from proxy.wire.copy_data import BINARY_END
@@ -36,19 +37,23 @@ _CHANGES = frozenset({"insert", "update", "delete", "merge", "copy_from"})
 class Limit:
     """Of one simple Query, or of one portal, however many Executes fetch from it."""
 
-    rows: int
     left: int
+    refusal: Refusal  # of one more
 
 
-def of(prospect: Prospect) -> Limit | None:
-    """The limit of a statement that is about to be sent."""
+def of(prospect: Prospect, bound: Bound | None) -> Limit | None:
+    """The limit of a statement that is about to be sent; with a ``bound``, RETURNING shows a row for each that changes."""
     rows, portal = prospect.context.connection.max_rows, prospect.portal
-    if rows is None:
+    if bound is not None and (rows is None or bound.rows <= rows):
+        limit = Limit(bound.rows, bound.refusal)
+    elif rows is not None:
+        limit = Limit(rows, errors.too_many_rows(rows))
+    else:
         return None
     if portal is None:
-        return Limit(rows, rows)
+        return limit
     if portal.limit is None:
-        portal.limit = Limit(rows, rows)
+        portal.limit = limit
     return portal.limit
 
 
@@ -66,7 +71,7 @@ def take(relay: Relay, running: Running, limit: Limit, reader: FrameReader, coun
     count, limit.left = limit.left, 0
     if reader.buffer[stop : reader.stop] == BINARY_END:  # no row, but what a COPY in the binary format ends with
         return count, reader.stop
-    cut(relay, running, errors.too_many_rows(limit.rows))
+    cut(relay, running, limit.refusal)
     return count, stop
 
 
@@ -79,7 +84,7 @@ def take_one(relay: Relay, running: Running, size: int) -> bool:
         return True
     if size == len(BINARY_END):
         return False
-    cut(relay, running, errors.too_many_rows(limit.rows))
+    cut(relay, running, limit.refusal)
     return True
 
 

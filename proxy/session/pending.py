@@ -66,10 +66,12 @@ class Expected:
     watcher: Watcher | CopyWatcher | None = None
     masker_known: bool = False  # and the watcher
     expects_masked: bool = False  # QUERY, EXECUTE: masked columns are among those of its result
-    reply: bytes = b""  # LOCAL: what the client gets; POISON: what it gets instead of the server's error
+    reply: bytes = b""  # LOCAL: what the client gets; POISON: … instead of the server's error; QUERY: … once its transaction has ended
     owed: Running | None = None  # SYNC: an Execute before it that was cut off, of which the client has not heard; QUERY: its own
     copies: tuple[CopyOut, ...] = ()  # QUERY, EXECUTE: what COPY … TO STDOUT will send, in their order
     batch: int = 0  # SYNC, QUERY: portals made up to this batch end with the transaction
+    enclosed: bool = False  # QUERY: in a transaction of the gateway's own, which ends with it …
+    ends: bool = False  # … by this COMMIT or ROLLBACK
 
     def never_happened(self) -> None:
         """The server has ignored the message: names mean what they meant before."""

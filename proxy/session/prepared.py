@@ -51,6 +51,7 @@ class Portal:
     asked: bool = False
     estimated_rows: int | None = None  # by the planner, once it was asked
     limit: Limit | None = None  # of its rows, however they are fetched
+    lost: bool = False  # the gateway has ended its batch at the server: it is bound again before it runs
     approval: str = ""  # of the request that allowed it: a portal runs once, so fetching on needs no other
 
     @property

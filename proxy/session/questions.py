@@ -36,12 +36,14 @@ class Question:
 def put(pending: Pending, question: Question, name: bytes, *, within_batch: bool) -> bytes:
     """The messages of a question, whose replies are expected from now on.
 
-    ``name``: of a statement and portal that the client cannot have. One that failed before has left its statement behind.
+    ``name``: of a statement and portal that the client cannot have. One that failed before has left its statement behind, and in
+    a transaction its portal.
     """
     messages = (
-        Close(b"S", name), Parse(name, question.sql, question.types), Bind(name, name, question.formats, question.values), Execute(name),
-        Close(b"P", name), Close(b"S", name),
+        Close(b"P", name), Close(b"S", name), Parse(name, question.sql, question.types),
+        Bind(name, name, question.formats, question.values), Execute(name), Close(b"P", name), Close(b"S", name),
     )  # fmt: skip
-    for kind in (Kind.CLOSE, Kind.PARSE, Kind.BIND, Kind.EXECUTE, Kind.CLOSE, Kind.CLOSE, *(() if within_batch else (Kind.SYNC,))):
+    kinds = (Kind.CLOSE, Kind.CLOSE, Kind.PARSE, Kind.BIND, Kind.EXECUTE, Kind.CLOSE, Kind.CLOSE)
+    for kind in (*kinds, *(() if within_batch else (Kind.SYNC,))):
         pending.push(Expected(kind, swallow=True, silent=True, question=question))
     return b"".join([message.encode() for message in messages]) + (FLUSH_MESSAGE if within_batch else SYNC_MESSAGE)

@@ -93,6 +93,14 @@ def decision_word(decision: Decision) -> str:
     return "deny" if isinstance(decision, Deny) else "approve"
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many rows an approved statement may change, and what the client gets if it changes more."""
+
+    rows: int
+    refusal: Refusal
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """A statement that was forwarded and whose end has not been seen."""
@@ -107,6 +115,7 @@ class Running:
     tag: str = ""
     sqlstate: str = ""
     limit: Limit | None = None  # of the rows that may still come
+    bound: Bound | None = None  # of the rows that it changes
     cut: Refusal | None = None  # why the client gets no more of it
     told: bool = False  # … and it has heard of that
     overdue: bool = False  # it took too long, and the server was told to stop

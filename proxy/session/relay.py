@@ -11,14 +11,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from proxy import errors
 from proxy.effects import Analyse, Log, PauseClient, RefreshCatalog, ResumeClient, YieldTurn
 from proxy.errors import Refusal
 from proxy.policy.decision import Decision, Deny
-from proxy.session import limit, records, standing
+from proxy.session import idle, limit, records, standing
 from proxy.session.gate import Context, Gate, Prospect, sanitises, written_back
 from proxy.session.hold import Holder
 from proxy.session.named import Named
@@ -27,7 +28,7 @@ from proxy.session.pending import Expected, Kind, Pending
 from proxy.session.pieces import Pieces
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.questions import Question, put
-from proxy.session.records import Running
+from proxy.session.records import Bound, Running
 from proxy.session.state import EndSession, State
 from proxy.sql.facts import Analysis, CopyOut, Facts
 from proxy.wire.backend import error_response
@@ -61,6 +62,8 @@ class Waiting:
     what: str  # analysis | catalog | question | drain | sync | approval
     resume: Callable[[], None]
     abandoned: bool = False
+    until: float = math.inf  # from then on it is not waited for any longer …
+    too_late: Callable[[], None] | None = None  # … but this is done
 
 
 class Relay:
@@ -98,6 +101,17 @@ class Relay:
 
     def wait(self, what: str, resume: Callable[[], None]) -> None:
         self.waiting = Waiting(what, resume)
+
+    def wait_until(self, when: float, what: str, resume: Callable[[], None], too_late: Callable[[], None]) -> None:
+        self.waiting = Waiting(what, resume, until=when, too_late=too_late)
+        idle.wake(self)
+
+    def tick(self) -> None:
+        """A time has come that was asked for, or another."""
+        waiting = self.waiting
+        if waiting is not None and waiting.too_late is not None and self.state.now >= waiting.until:
+            self.waiting = None
+            waiting.too_late()
 
     def resume(self) -> None:
         """The answer is here: go on where the wait began."""
@@ -160,18 +174,18 @@ class Relay:
         request = self.gate.request(text, context)
         analysis = self.state.environment.analyses.get(request.key)
         if analysis is None:
-            self.wait("analysis", lambda: self._analysed(sql, Examined(text, self._answer, context), then, tried))
+            self.wait("analysis", lambda: self._analysed(sql, Examined(text, self.answer, context), then, tried))
             self.outbox.add(Analyse(request))
         else:
             self._analysed(sql, Examined(text, analysis, context), then, tried)
 
-    _answer = Analysis(problem="no answer from the analysis")
+    answer = Analysis(problem="no answer from the analysis")
 
     def analysed(self, analysis: Analysis) -> None:
         """The analysis that was waited for."""
         if self.waiting is None or self.waiting.what != "analysis":
             return
-        self._answer = analysis
+        self.answer = analysis
         self.resume()
 
     def _analysed(self, sql: bytes, examined: Examined, then: Then, tried: frozenset[str]) -> None:
@@ -265,6 +279,12 @@ class Relay:
         self.wait("question", then)
         self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=self.unsynced))
 
+    def ask_apart(self, questions: Iterable[Question], then: Callable[[], None]) -> None:
+        """Put several to the target, each in a batch of its own. The client's, if it has begun one, ends there: see ``preview``."""
+        self.wait("question", then)
+        for question in questions:
+            self.outbox.server.add(put(self.pending, question, self.own_name, within_batch=False))
+
     # -- forward
 
     def prospect(self, examined: Examined, protocol: str, message: bytes, portal: Portal | None = None) -> Prospect:
@@ -287,7 +307,7 @@ class Relay:
         self.state.statements += 1
         self.outbox.record("statement.intended", records.intended(self.state, prospect, decision, approval))
 
-    def started(self, prospect: Prospect) -> Expected:
+    def started(self, prospect: Prospect, bound: Bound | None) -> Expected:
         """A statement's bytes are on their way: what may be different after it? The expectation still lacks its kind."""
         plan = prospect.analysis.plan
         sanitise = sanitises(prospect)
@@ -300,7 +320,7 @@ class Relay:
                 copies += (facts.copy_out,)
         self.named.forwarded(prospect)
         self.sanitising = self.sanitising or sanitise
-        running = Running(prospect.statement, self.state.now, limit=limit.of(prospect))
+        running = Running(prospect.statement, self.state.now, limit=limit.of(prospect, bound), bound=bound)
         self.limited = running.limit is not None
         kind = Kind.QUERY if prospect.portal is None else Kind.EXECUTE
         return Expected(

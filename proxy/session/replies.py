@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from proxy import errors
 from proxy.effects import RefreshCatalog
 from proxy.errors import Refusal
-from proxy.session import limit, transform
+from proxy.session import bound, limit, transform
 from proxy.session.pending import Expected, Kind
 from proxy.session.prepared import Portal, Prepared
 from proxy.session.records import Running
@@ -250,8 +250,12 @@ def on_command_complete(relay: Relay, head: Expected, reader: FrameReader) -> No
     if head.question is not None:
         _finish(relay, head, reader, Kind.EXECUTE)
         return
+    if head.ends:
+        relay.outbox.client.add(head.reply)
+        return
     complete = CommandComplete.decode(_body(reader))
     _running(head).result_done(complete.tag, complete.rows)
+    bound.check(_running(head), complete.rows)
     _statement_done(relay, head, reader)
 
 
@@ -264,7 +268,10 @@ def _statement_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.pending.copying_in = False
     if head.kind is Kind.QUERY:
         head.masker, head.watcher, head.masker_known = None, None, False  # the next result of the same Query describes itself
-        _forward_result(relay, head, reader)
+        if head.enclosed:
+            head.reply = reader.buffer[reader.start : reader.stop]
+        else:
+            _forward_result(relay, head, reader)
         return
     running = _running(head)
     hidden = head.swallow
@@ -319,6 +326,9 @@ def on_copy_done(relay: Relay, head: Expected, reader: FrameReader) -> None:
 
 def on_ready(relay: Relay, head: Expected, reader: FrameReader) -> None:
     relay.status = ReadyForQuery.decode(_body(reader)).status
+    if head.enclosed and relay.status != b"I":
+        bound.end(relay, head)
+        return
     if head.owed is not None and head.owed.cut is not None:
         limit.settle(relay, head, head.owed)
     _finish(relay, head, reader, Kind.SYNC, Kind.QUERY)

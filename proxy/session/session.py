@@ -136,6 +136,7 @@ class Session:
 
     def _tick(self, event: events.Tick) -> None:
         if self._relay is not None:
+            self._relay.tick()
             self._relay.holder.tick(self._relay)
             idle.tick(self._relay)
 

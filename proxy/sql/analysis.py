@@ -14,6 +14,7 @@ from proxy.sql.catalog import Catalog, Relation
 from proxy.sql.classify import TRANSACTION, changes_names, changes_reading
 from proxy.sql.constants import Constants, keep
 from proxy.sql.copy_out import copy_out
+from proxy.sql.counting import count_of
 from proxy.sql.effective import EffectiveMasks
 from proxy.sql.facts import Analysis, AnalysisRequest, Facts, MaskPlan, SyntaxProblem
 from proxy.sql.inline import inline
@@ -40,9 +41,11 @@ def analyse(request: AnalysisRequest, catalog: Catalog | None) -> Analysis:
         text = _Text(request, catalog, statements, constants)
         analysis = text.analysis()
         if analysis.plan.kind == "refuse":
-            return _with_planned(request, _with_inlined(text, analysis))  # of this text alone, as every text that is rewritten
-        analysis = _with_planned(request, analysis)
-        return replace(analysis, constants_matter=not _is_general(analysis, constants))
+            analysis = _with_planned(request, _with_inlined(text, analysis))  # of this text alone, as every text that is rewritten
+        else:
+            analysis = _with_planned(request, analysis)
+            analysis = replace(analysis, constants_matter=not _is_general(analysis, constants))
+        return _with_count(request, catalog, analysis) if request.counting else analysis
     except RecursionError:
         problem_text = "the statement is nested too deeply to be analysed"
         return Analysis(problem=problem_text, plan=_refused(request, problem_text))
@@ -93,6 +96,13 @@ def _with_planned(request: AnalysisRequest, analysis: Analysis) -> Analysis:
 
 
 _AROUND_A_QUERY = frozenset({"explain", "copy_to", "copy_file", "copy_program"})
+
+
+def _with_count(request: AnalysisRequest, catalog: Catalog | None, analysis: Analysis) -> Analysis:
+    if analysis.plan.kind == "refuse":
+        return analysis
+    count = count_of(analysis.plan.sql or request.sql, request, catalog)
+    return replace(analysis, count=count, constants_matter=True)  # they stand in what counts
 
 
 def _refused(request: AnalysisRequest, reason: str) -> MaskPlan:

@@ -78,6 +78,20 @@ class SyntaxProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How the rows that a statement changes are counted without running it: by a query, or they are known, or why not.
+
+    ``assigned``: the columns that get new values, schema.table.column; None: it is not known which.
+    """
+
+    sql: str = ""
+    parameters: tuple[int, ...] = ()  # the numbers of those in it
+    rows: int | None = None
+    problem: str = ""
+    assigned: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Facts and masking of one query text (one simple Query or one Parse)."""
 
@@ -88,6 +102,7 @@ class Analysis:
     unknown_function: str = ""  # called by its only statement, and not in the catalog: likewise
     problem: str = ""  # the text as a whole is unanalyzable (too long, too deep, NUL, analyser dead)
     planned: str = ""  # what the planner is asked about, where that is not the text that is sent
+    count: Count | None = None  # where it was asked for
     constants_matter: bool = True  # else this is the analysis of every text of the same shape (proxy.sql.shape)
 
     @property
@@ -111,7 +126,9 @@ class AnalysisRequest:
     mask_digest: str
     trusted_functions: frozenset[str] = frozenset()
     derived_use: str = "scan"
+    counting: bool = False  # how many rows it changes is to be counted
 
     @property
     def key(self) -> tuple[object, ...]:
-        return (self.sql, self.catalog_digest, self.search_path, self.mask_digest, self.trusted_functions, self.derived_use)
+        known = (self.sql, self.catalog_digest, self.search_path, self.mask_digest, self.trusted_functions, self.derived_use)
+        return (*known, self.counting) if self.counting else known

@@ -424,9 +424,9 @@ class Reader:
         self.writes.add(name)
         return name
 
-    def sources_named(self) -> Iterable[tuple[Source, str]]:
-        """Every referenced column with its full name."""
-        seen = NOTHING.union(*(reference.sources for reference in self.references))
+    def sources_named(self, context: str = "") -> Iterable[tuple[Source, str]]:
+        """Every referenced column with its full name; with a ``context``, those that are referred to for that."""
+        seen = NOTHING.union(*(reference.sources for reference in self.references if context in ("", reference.context)))
         for oid, attnum in sorted(seen):
             relation = self.catalog.relation(oid) if self.catalog else None
             column = next((column for column in relation.columns if column.attnum == attnum), None) if relation else None

@@ -75,7 +75,7 @@ def test_the_no_to_a_ticket_reaches_the_agent_that_asks_again(stack: Stack, writ
     statement, parameters = "UPDATE crm.orders SET total = %s WHERE id = %s", (3, 505)
     mailbox = stack.mailbox()
     assert writer.refusal(statement, parameters).sqlstate == "TG001"
-    with Approver(link_in(mailbox.next("dana@example.com", "= 505\n"))) as approver:
+    with Approver(link_in(mailbox.next("dana@example.com", "= 505\n"))) as approver:  # another test's last e-mail may come late
         approver.answer("reject")
     assert writer.refusal(statement, parameters).sqlstate == "TG002"
 

@@ -161,11 +161,11 @@ def test_an_approval_given_before_is_claimed_without_asking_anew(
     control_plane: ControlPlane, me: Identity, broker: str, queue: redis.Redis
 ) -> None:
     Desk(control_plane)
-    control_plane.on("POST", "approvals/claim", Reply(200, {"id": "r1", "state": "CONSUMED"}))
+    control_plane.on("POST", "approvals/claim", Reply(200, {"id": "r1", "state": "CONSUMED", "bound": 5}))
 
     async def work(found: Approvals, answers: asyncio.Queue[ApprovalAnswered]) -> None:
         found.request(REQUEST, None, answers.put_nowait)
-        assert await answers.get() == ApprovalAnswered("r1", "consumed")
+        assert await answers.get() == ApprovalAnswered("r1", "consumed", bound=5)
 
     asking(control_plane, me, broker, work)
     assert queue.llen("celery") == 0

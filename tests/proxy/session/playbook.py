@@ -88,7 +88,7 @@ class Playbook:
 
 REPORTED = (ParameterStatus("client_encoding", "UTF8"), ParameterStatus("standard_conforming_strings", "on"))
 IDLE, IN_BLOCK, FAILED = ReadyForQuery(b"I"), ReadyForQuery(b"T"), ReadyForQuery(b"E")
-PROBE_ANSWER = (b"3\0\0\0\x04", b"1\0\0\0\x04", b"2\0\0\0\x04", PROBE_ROW, CommandComplete("SELECT 1"), b"3\0\0\0\x04" * 2, IDLE)
+PROBE_ANSWER = (b"3\0\0\0\x04" * 2, b"1\0\0\0\x04", b"2\0\0\0\x04", PROBE_ROW, CommandComplete("SELECT 1"), b"3\0\0\0\x04" * 2, IDLE)
 
 
 @functools.cache

@@ -27,6 +27,7 @@ def request(book: Playbook) -> dict[str, Any]:
 def test_what_the_approver_is_told() -> None:
     book = held()
     book.client(Parse(b"", b"delete", (20, 0)), Bind(b"", b"", (1, 0), (b"\0\0\0\0\0\0\0\x07", b"x")), Execute(b""), SYNC_MESSAGE)
+    book.server(PARSED, BOUND)
     told = request(book)
     assert told["parameters"] == [{"n": 1, "oid": 20, "text": "7"}, {"n": 2, "oid": 0, "text": "x"}]
     assert (told["sql"], told["subject"], told["connection"], told["workflow"]) == ("delete", "bot", "crm", "owners")
@@ -34,7 +35,7 @@ def test_what_the_approver_is_told() -> None:
     assert set(told) == {
         "binding", "workflow", "subject", "issuer", "connection", "database", "session", "statement", "decision", "sql", "parameters",
         "actions", "relations", "reason", "rules", "masked", "bundle", "in_transaction", "client", "application", "run",
-        "normalised", "shape",
+        "normalised", "shape", "preview", "bound",
     }  # fmt: skip
 
 
@@ -43,6 +44,7 @@ def test_the_binding_covers_text_and_parameters() -> None:
     for value in (b"7", b"8", None):
         book = held()
         book.client(Parse(b"", b"delete"), Bind(b"", b"", (), (value,)), Execute(b""), SYNC_MESSAGE)
+        book.server(PARSED, BOUND)
         bindings.add(request(book)["binding"])
     for _ in range(2):
         book = held()
@@ -54,6 +56,7 @@ def test_the_binding_covers_text_and_parameters() -> None:
 def test_binary_values_of_unknown_types_are_shown_in_hexadecimal() -> None:
     book = held()
     book.client(Parse(b"", b"delete"), Bind(b"", b"", (1,), (b"\x01\x02",)), Execute(b""), SYNC_MESSAGE)
+    book.server(PARSED, BOUND)
     assert request(book)["parameters"][0]["text"] == "\\x0102"
 
 

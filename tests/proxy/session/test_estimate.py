@@ -19,7 +19,7 @@ from tests.proxy.session.playbook import FAILED, IDLE, Playbook, error
 
 SMALL = {"name": "small", "when": {"estimated_rows": {"over": 10}}, "then": "deny", "workflow": None, "message": None, "shadow": False}
 FULL = one("delete", planned=True)
-ASKED = ["server Close", "server Parse", "server Bind", "server Execute", "server Close", "server Close"]
+ASKED = ["server Close", "server Close", "server Parse", "server Bind", "server Execute", "server Close", "server Close"]
 OK = b"3\0\0\0\x04"
 
 
@@ -28,7 +28,7 @@ def plan(rows: int, **more: Any) -> bytes:
 
 
 def answer(rows: int, *end: Any) -> tuple[Any, ...]:
-    return (OK, b"1\0\0\0\x04", b"2\0\0\0\x04", DataRow((plan(rows),)), CommandComplete("EXPLAIN"), OK, OK, *end)
+    return (OK, OK, b"1\0\0\0\x04", b"2\0\0\0\x04", DataRow((plan(rows),)), CommandComplete("EXPLAIN"), OK, OK, *end)
 
 
 def book(**rule: Any) -> Playbook:
@@ -63,13 +63,13 @@ def test_a_portal_is_planned_once_inside_of_its_batch() -> None:
 def test_the_planners_error_is_the_statements() -> None:
     talk = book()
     talk.client(Query(b"DELETE"))
-    said = talk.server(OK, error("42P01", "no such", P="30"), IDLE)
+    said = talk.server(OK, OK, error("42P01", "no such", P="30"), IDLE)
     assert said == [
         "record statement.intended deny", "record statement.completed error", "client ErrorResponse 42P01", "client ReadyForQuery I",
     ]  # fmt: skip
     assert b"P8\0" in talk.sent(fx.SendToClient)  # without EXPLAIN (FORMAT JSON)
     talk.client(Parse(b"", b"q"), Bind(b"", b""), Execute(b""), Parse(b"", b"q"), SYNC_MESSAGE)
-    said = talk.server(b"1\0\0\0\x04", b"2\0\0\0\x04", OK, error("22012"))
+    said = talk.server(b"1\0\0\0\x04", b"2\0\0\0\x04", OK, OK, error("22012"))
     assert said[2:] == ["server Sync", "client ParseComplete", "client BindComplete", "client ErrorResponse 22012"]  # the rest is ignored
     assert talk.server(IDLE) == ["client ReadyForQuery I"]
 
@@ -112,7 +112,7 @@ def test_a_cancel_while_the_planner_is_asked() -> None:
     talk = book()
     talk.client(Query(b"DELETE"))
     assert talk.give(ev.CancelRequested()) == ["CancelServer"]
-    assert "client ErrorResponse 57014" in talk.server(OK, b"1\0\0\0\x04", b"2\0\0\0\x04", error("57014"), IDLE)
+    assert "client ErrorResponse 57014" in talk.server(OK, OK, b"1\0\0\0\x04", b"2\0\0\0\x04", error("57014"), IDLE)
     talk.client(Query(b"DELETE"))
     talk.give(ev.CancelRequested())
     assert "client ErrorResponse 57014" in talk.server(*answer(3, IDLE))
@@ -131,7 +131,7 @@ def test_a_policy_that_changes_meanwhile() -> None:
 def test_in_a_failed_transaction_the_answer_is_the_servers() -> None:
     talk = book()
     talk.client(Query(b"DELETE"))
-    assert talk.server(OK, error("25P02"), FAILED)[-2:] == ["client ErrorResponse 25P02", "client ReadyForQuery E"]
+    assert talk.server(OK, OK, error("25P02"), FAILED)[-2:] == ["client ErrorResponse 25P02", "client ReadyForQuery E"]
 
 
 def test_the_larger_of_what_is_returned_and_changed() -> None:

@@ -93,7 +93,7 @@ def test_names_are_asked_for_before_a_batch_whatever_opens_it() -> None:
     book = Playbook(bundle(**MASKED), {"q": one("select", reads=frozenset({"crm.customers"}))}).sign_in()
     book.answer_probes = False
     assert book.client(Close(b"P", b"p"), Parse(b"", b"q"), SYNC_MESSAGE) == [
-        "server Close", "server Parse", "server Bind", "server Execute", "server Close", "server Close", "server Sync",
+        "server Close", "server Close", "server Parse", "server Bind", "server Execute", "server Close", "server Close", "server Sync",
     ]  # fmt: skip
     assert book.server(*PROBE_ANSWER) == ["server Close", "server Parse", "server Sync"]
 
