@@ -123,7 +123,7 @@ class ReportViewSet(viewsets.GenericViewSet):
     """Reports, whose lines come in pages, newest first."""
 
     permission_classes = [ReadsLedger]
-    pagination_class = Newest
+    pagination_class = None  # the kinds are few; the lines have pages of their own
     lookup_field = "kind"
     filter_backends: list[Any] = []
     serializer_class = ReportSerializer
@@ -148,8 +148,9 @@ class ReportViewSet(viewsets.GenericViewSet):
         parameters = {name: request.query_params[name] for name in request.query_params if name not in ("before", "after", "page_size")}
         _parameters(report, parameters, request)
         chosen = report.chosen(parameters, request.user)
-        rows = self.paginator.paginate_queryset(chosen.qs, request, self, scattered=is_scattered(chosen))
-        return self.get_paginated_response([dict(zip(report.columns, line, strict=True)) for line in report.lines(rows)])
+        pages = Newest()
+        rows = pages.paginate_queryset(chosen.qs, request, self, scattered=is_scattered(chosen))
+        return pages.get_paginated_response([dict(zip(report.columns, line, strict=True)) for line in report.lines(rows)])
 
 
 class SavedReportSerializer(serializers.ModelSerializer):

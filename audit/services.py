@@ -184,8 +184,8 @@ def before_in_session(session: str, moment: datetime, limit: int) -> list[dict[s
     """The last statements that a session asked for before ``moment``, newest first, for other apps to show: no value of any of them."""
     found = Entry.objects.statements().filter(session=session, time__lt=moment).order_by("-time", "-id")
     entries = found.values_list("time", "canonical")[:limit]
-    return [{"time": time, **_said(json.loads(canonical)["fields"])} for time, canonical in entries]
+    return [{"time": time, **_of_statement(json.loads(canonical)["fields"])} for time, canonical in entries]
 
 
-def _said(fields: dict[str, Any]) -> dict[str, Any]:
+def _of_statement(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: fields.get(name, "") for name in ("statement", "normalised", "decision", "reason", "problem")}

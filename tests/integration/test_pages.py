@@ -58,7 +58,7 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
 @pytest.fixture(scope="module")
 def cookies(browser: Browser, stack: Stack) -> list[Any]:
     """Of a session in which an admin is signed in."""
-    with browser.new_context(base_url=stack.ready["control_url"]) as context:
+    with browser.new_context(base_url=stack.public_url) as context:
         sign_in(context.new_page(), stack)
         found: list[Any] = context.cookies()
         return found
@@ -122,7 +122,7 @@ def test_an_approver_signs_in_at_the_provider_and_approves_with_a_passkey(
 ) -> None:
     mailbox, number = stack.mailbox(), 7000 + target.version
     row = (number, "Petra's", "p@example.com", "900-55-7000", "4000 0000 0000 7000", "1980-01-01")
-    running = writer.start("INSERT INTO crm.customers VALUES (%s, %s, %s, %s, %s, %s)", row)
+    running = writer.start("INSERT INTO crm.customers (id, name, email, ssn, card, born) VALUES (%s, %s, %s, %s, %s, %s)", row)
     link = link_in(mailbox.next("petra@example.com", f"= {number}\n"))
     context = browser.new_context(viewport=PHONE)
     page = context.new_page()
@@ -189,6 +189,7 @@ def looked_at(page: Page, address: str) -> None:
     answer = page.goto(address)
     assert answer is not None
     assert answer.status == 200, address
+    assert answer.request.redirected_from is None, address  # to the sign-in
     assert fits(page), address
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert fits(page), address
