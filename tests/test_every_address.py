@@ -22,6 +22,7 @@ from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
@@ -182,6 +183,7 @@ def first(model: type[models.Model]) -> models.Model:
 def office() -> dict[str, Any]:
     """Something on every page; browsers of the people; what the addresses are about where the name of one does not say it."""
     process, now = Process(), timezone.now()
+    ContentType.objects.get_for_models(*apps.get_models())  # a process keeps these
     process.worker.sealing_key = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
     process.worker.save()
     people = {
