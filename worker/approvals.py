@@ -178,6 +178,9 @@ class Approvals:
         except (ControlError, OSError, TimeoutError) as error:
             logger().warning("approvals.unavailable", reason=str(error) or type(error).__name__)
             waiting.answer(ApprovalAnswered(waiting.request_id, "unavailable"))
+        except Exception:  # a fault of ours must not keep the client waiting
+            logger().exception("approvals.failed")
+            waiting.answer(ApprovalAnswered(waiting.request_id, "unavailable"))
         finally:
             self._metrics.approvals_waiting.dec()
 

@@ -142,11 +142,13 @@ class Holder:
     def _run_now(self, relay: Relay, hold: Hold, analysis: Analysis) -> None:
         prospect, context = hold.prospect, relay.gate.context()
         if analysis != prospect.analysis or context.masks.digest != prospect.context.masks.digest:
-            reason = "what the statement means changed while it waited for approval"
-            self._end(relay, hold, errors.undecidable(reason, decision=prospect.decision_id, hint="Run it again."), "refused")
+            self._changed(relay, hold, "what the statement means changed while it waited for approval")
             return
         prospect.context = context
         decision = relay.decide(prospect)
+        if isinstance(decision, RequireApproval) and decision.workflow != hold.decision.workflow:
+            self._changed(relay, hold, f"the policy changed while it waited: now the workflow {decision.workflow} decides")
+            return
         if isinstance(decision, Deny):
             refusal = gate.refusal(decision, prospect.analysis, prospect.decision_id)
             relay.deny(prospect, decision, refusal, approval=hold.request_id)
@@ -154,6 +156,9 @@ class Holder:
             forward.run(relay, prospect, hold.decision, hold.request_id)
         else:
             bound.run(relay, prospect, hold.decision, hold.request_id, hold.bound, lambda no: self._end(relay, hold, no, "refused"))
+
+    def _changed(self, relay: Relay, hold: Hold, reason: str) -> None:
+        self._end(relay, hold, errors.undecidable(reason, decision=hold.prospect.decision_id, hint="Run it again."), "refused")
 
     def _give_up(self, relay: Relay, reason: str) -> Hold | None:
         """Stop waiting; the hold, if it was not given up before."""

@@ -188,6 +188,16 @@ def test_a_denial_that_came_meanwhile_wins() -> None:
     assert book.sent() == b""
 
 
+def test_a_yes_of_another_workflow_than_is_asked_now_does_not_count() -> None:
+    book = held()
+    book.client(Query(b"delete"))
+    opened(book)
+    stricter = {**rule("delete", "approve"), "workflow": "officers"}
+    book.environment.bundle = bundle(rules=[stricter], workflows=workflow() + workflow(name="officers"))
+    assert "client ErrorResponse TG003" in book.give(ev.ApprovalAnswered("r1", "consumed"))
+    assert book.sent() == b""
+
+
 def test_masks_that_changed_meanwhile_void_the_approval() -> None:
     plan = MaskPlan("none", masked=("crm.customers.ssn",))
     book = held({"delete": one("delete", plan, writes=frozenset({"crm.orders"}))}, **MASKED)
