@@ -5,7 +5,8 @@
     Refusal
      ├── 42501  denied by policy                 (denied)
      ├── TG001  held: approval needed            (approval_needed)
-     ├── TG002  approval rejected or expired     (approval_refused), or of fewer rows (more_than_approved)
+     ├── TG002  approval rejected or expired     (approval_refused)
+     ├── TG002  more rows than were approved     (more_than_approved)
      ├── TG003  cannot decide, so no             (undecidable)
      ├── 28000  identity not accepted            (identity)
      ├── 28P01  wrong API key                    (wrong_key)

@@ -21,6 +21,8 @@ def made(name: str) -> Refusal:
         return errors.too_many_sessions("r", "max_sessions")
     if name == "too_many_rows":
         return errors.too_many_rows(5)
+    if name == "more_than_approved":
+        return errors.more_than_approved(5)
     constructor = getattr(errors, name)
     refusal = constructor(REASONS[name]) if name in REASONS else constructor()
     assert isinstance(refusal, Refusal)

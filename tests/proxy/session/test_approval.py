@@ -92,6 +92,7 @@ def test_where_values_decide_what_a_statement_does_it_has_no_shape() -> None:
 def test_binding_and_shape_cover_where_and_how_it_is_read(change: str) -> None:
     book = held()
     book.client(Parse(b"", b"delete", (20,)), Bind(b"", b"", (), (b"7",)), Execute(b""), SYNC_MESSAGE)
+    book.server(b"1\0\0\0\x04", b"2\0\0\0\x04")
     hold, state = book.session._relay.holder.hold, book.session._relay.state
     before = approval.binding(state, hold.prospect), approval.shape(state, hold.prospect)
     match change:
