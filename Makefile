@@ -13,7 +13,7 @@ TESTS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports django mirror pure fuzz api-fuzz bench bench-idle bench-pages bench-analysis conformance regress-analysis requirements clean
+.PHONY: help install demo test check lint types imports django mirror pure fuzz api-fuzz bench bench-idle bench-decisions bench-pages bench-analysis conformance regress-analysis requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ regress-analysis: install ## PostgreSQL's regression SQL through the analysis: c
 
 bench-pages: install ## the auditor's pages over a million statements: fills a ledger once (20 minutes), then each below 300 ms
 	@$(BIN)/python tests/bench/pages.py
+
+bench-decisions: install ## how long an agent waits for an approver's answer, besides for the approver
+	@$(BIN)/python tests/bench/decisions.py
 
 bench-idle: install ## what idle sessions cost one worker process, and an active session among them
 	@$(BIN)/python tests/bench/idle.py

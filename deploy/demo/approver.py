@@ -67,12 +67,19 @@ class Approver:
 
     def answer(self, answer: str, comment: str = "") -> str:
         """Press a button (`approve` or `reject`); the page that follows. Raises httpx.HTTPStatusError."""
+        return self.send(self.form(answer, comment))
+
+    def form(self, answer: str, comment: str = "") -> dict[str, str]:
+        """What the page's form sends. Raises httpx.HTTPStatusError."""
         page = self._http.get(self.link)
         page.raise_for_status()
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         if token is None:
             raise LookupError("the page offers nothing to answer")
-        fields = {"csrfmiddlewaretoken": token[1], "answer": answer, "comment": comment}
+        return {"csrfmiddlewaretoken": token[1], "answer": answer, "comment": comment}
+
+    def send(self, fields: dict[str, str]) -> str:
+        """Send it; the page that follows. Raises httpx.HTTPStatusError."""
         # A browser sends the page's address; Django checks it on https.
         done = self._http.post(self.link, data=fields, headers={"Referer": self.link})
         done.raise_for_status()

@@ -40,6 +40,9 @@ PAGES = (
     Page("/admin/controlplane/worker/"),
     # approvals
     Page("/approvals/"),
+    Page("/approvals/", follow=("ul.requests a",)),
+    Page("/approvals/reviews/"),
+    Page("/approvals/shapes/"),
     # audit
     Page("/audit/"),
     Page("/audit/sessions/"),

@@ -64,6 +64,14 @@ def cookies(browser: Browser, stack: Stack) -> list[Any]:
         return found
 
 
+@pytest.fixture(scope="module")
+def something_to_see(stack: Stack) -> None:
+    """A session with a statement, and a request that waits."""
+    writer = Agent(stack, "writer", world.KEYS["writer"], "crm15")
+    assert writer.refusal("UPDATE crm.orders SET total = 1 WHERE id = 1").sqlstate == "TG001"
+    stack.eventually_entry("statement.completed", outcome="held")
+
+
 @pytest.fixture
 def signed_in(open_page: Callable[..., Page], cookies: list[Any]) -> Page:
     page = open_page()
@@ -172,6 +180,7 @@ def test_every_page_that_a_person_can_reach_opens(stack: Stack, open_page: Calla
 
 
 @pytest.mark.parametrize("one", PAGES, ids=str)
+@pytest.mark.usefixtures("something_to_see")
 def test_a_page_is_readable_on_telephone_and_desk_and_has_no_serious_fault(stack: Stack, signed_in: Page, one: pages.Page) -> None:
     if not one.signed_in:
         signed_in.context.clear_cookies()
