@@ -213,8 +213,7 @@ class Process:
 
     async def _heartbeat_forever(self) -> None:
         recorded = time.monotonic()
-        while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+        while True:  # the first at once: the overview should not call a worker silent that has just begun
             if time.monotonic() - recorded >= _HEARTBEAT_ENTRY_SECONDS:
                 recorded = time.monotonic()
                 self._record("worker.heartbeat", sessions=len(self._open))
@@ -224,6 +223,7 @@ class Process:
             }  # fmt: skip
             with contextlib.suppress(ControlError):  # the bundle's long poll says it loudly enough
                 await self._control.post("heartbeat", beat)
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
 
 
 def _idle_timeouts(bundle: Bundle) -> dict[str, int | None]:
