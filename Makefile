@@ -70,7 +70,7 @@ fuzz: install ## coverage-guided fuzzers of sessions and analysis, SECONDS=600 e
 	@$(BIN)/python tests/fuzz/run.py
 
 api-fuzz: install ## what the REST interface's description allows, and more, EXAMPLES=200 questions for each operation
-	@TIDEGATE_TEST_API_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q tests/controlplane/test_openapi.py
+	@TIDEGATE_TEST_API_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q -o faulthandler_timeout=7200 tests/controlplane/test_openapi.py
 
 bench: install ## a transaction's cost, direct and through a worker, side by side
 	@$(BIN)/python tests/bench/run.py
