@@ -294,12 +294,13 @@ class ApprovalViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMix
         return Response(self.get_serializer(self.get_object()).data)
 
 
-class ShapeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class ShapeViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Statements that may run again, with any value in their free places, for a time and a number of runs."""
 
     queryset = ShapeApproval.objects.none()
     serializer_class = ShapeSerializer
     permission_classes = [IsAuthenticated]
+    writes_need = "approve"
     filterset_fields = ("subject", "connection")
 
     def get_queryset(self) -> Any:

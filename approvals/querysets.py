@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, Q, Value
 
 from approvals.states import State
 
@@ -90,5 +90,12 @@ class BreakGlassQuerySet(_OfRequests):
 class ShapeQuerySet(_OfRequests):
     def in_force(self, now: datetime) -> ShapeQuerySet:
         """Those that still let something through: a workflow that no longer allows them ends them."""
-        open_ones = self.filter(expires_at__gt=now, revoked_at__isnull=True, uses__lt=F("limit"))
-        return open_ones.filter(workflow__shapes=True)
+        return self.filter(_in_force(now))
+
+    def with_standing(self, now: datetime) -> ShapeQuerySet:
+        """All of them, each with ``active``: whether it is in force."""
+        return self.annotate(active=ExpressionWrapper(_in_force(now), output_field=BooleanField()))
+
+
+def _in_force(now: datetime) -> Q:
+    return Q(expires_at__gt=now, revoked_at__isnull=True, uses__lt=F("limit"), workflow__shapes=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -118,7 +119,15 @@ def reviews(request: HttpRequest) -> HttpResponse:
 @require_safe
 def approved_shapes(request: HttpRequest) -> HttpResponse:
     """What may run again with other values, and what might once."""
-    return _list(request, "approvals/shapes.html", ShapeApproval.objects.visible_to(request.user).select_related("request", "workflow"))
+    visible = ShapeApproval.objects.visible_to(request.user).with_standing(timezone.now()).select_related("request", "workflow")
+    may_revoke: dict[int, bool] = {}  # by workflow: who may end one of its shapes may end all
+
+    def standing(item: ShapeApproval) -> dict[str, bool]:
+        if item.active and item.workflow_id not in may_revoke:
+            may_revoke[item.workflow_id] = not shapes.revoke_objection(item, request.user)
+        return {"active": item.active, "may_revoke": item.active and may_revoke[item.workflow_id]}
+
+    return _list(request, "approvals/shapes.html", visible, standing)
 
 
 @never_cache
@@ -136,22 +145,13 @@ def revoke_shape(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("approvals:shapes")
 
 
-def _list(request: HttpRequest, template: str, found: Any) -> HttpResponse:
+def _list(request: HttpRequest, template: str, found: Any, more: Callable[[Any], dict[str, bool]] = lambda item: {}) -> HttpResponse:
+    """``more``: what the template is to know of an item besides."""
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     page.object_list = [
-        {"item": item, "sql": one_line(item.request.normalised or item.request.sql, 240), **_ends(item, request.user)}
-        for item in page.object_list
+        {"item": item, "sql": one_line(item.request.normalised or item.request.sql, 240), **more(item)} for item in page.object_list
     ]
     return render(request, template, _places(request) | {"page": page, "query": ""})
-
-
-def _ends(item: Any, user: User) -> dict[str, Any]:
-    """Whether an approval of a shape still lets anything through, and may be ended by this person."""
-    if not isinstance(item, ShapeApproval):
-        return {}
-    active = item.revoked_at is None and item.uses < item.limit and item.expires_at > timezone.now()
-    active = active and item.workflow is not None and item.workflow.shapes
-    return {"active": active, "may_revoke": active and not shapes.revoke_objection(item, user)}
 
 
 def _places(request: HttpRequest) -> dict[str, Any]:

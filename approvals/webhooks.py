@@ -2,7 +2,7 @@
 
 Signed as https://www.standardwebhooks.com says. The address comes from an administrator and nobody else, and yet nothing is read
 from it: no redirect is followed, of the answer the status counts, and whatever takes longer than a few seconds has failed.
-What is sent names who, where and which request; values and the statement are for those who sign in.
+What is sent names who, where, which request and the statement without its constants; values are for those who sign in.
 """
 
 from __future__ import annotations

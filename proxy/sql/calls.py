@@ -5,11 +5,10 @@ Arguments may be given by name or as a variadic list, or be left to their defaul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.sql.catalog import Catalog, Function, quote
-from proxy.sql.parser import Node, SyntaxFailure, TooMuch, parse, scan
+from proxy.sql.parser import CHANGES, Node, SyntaxFailure, TooMuch, nodes, parse, scan
 from proxy.sql.walk import Reader
 
 ARGUMENTS, RESULT = '"tidegate arguments"', '"tidegate result"'
@@ -220,18 +219,7 @@ def _argument(number: int, behind: str) -> str:
 
 def _is_plain(query: Node) -> bool:
     """Nothing is made, changed or locked by it."""
-    return "intoClause" not in query and "lockingClause" not in query and not any(_changes(query))
-
-
-def _changes(node: object) -> Iterator[bool]:
-    if isinstance(node, list):
-        for part in node:
-            yield from _changes(part)
-    elif isinstance(node, dict):
-        for kind, part in node.items():
-            if kind in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"):
-                yield True
-            yield from _changes(part)
+    return "intoClause" not in query and "lockingClause" not in query and all(CHANGES.isdisjoint(node) for node in nodes(query))
 
 
 def _atomic(definition: str) -> str | None:

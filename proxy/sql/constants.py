@@ -11,11 +11,11 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.sql.parser import MAX_DEPTH, SHORT, Constant, Node, Statement, depth
+from proxy.sql.parser import CHANGES, MAX_DEPTH, SHORT, Constant, Node, Statement, depth
 from proxy.sql.shape import FIELDS, plain_constants, shape
 
 # Statements whose constants all are A_Const nodes, or the shape is not used. Those of utility statements are options.
-_KINDS = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_KINDS = CHANGES | {"SelectStmt"}
 _VALUES = frozenset({"ival", "fval", "sval", "bsval"})
 _SPACE = b" \t\n\r\f\v"
 _WORD = re.compile(rb"[A-Za-z_]+")

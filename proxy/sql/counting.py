@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from proxy.sql.bodies import follow
 from proxy.sql.catalog import Catalog
 from proxy.sql.facts import AnalysisRequest, Count
 from proxy.sql.functions import Verdict
-from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, same, scan
+from proxy.sql.parser import CHANGES, QUERY_BEGINS, Node, Statement, SyntaxFailure, Token, TooMuch, is_statement, nodes, parse, same, scan
 from proxy.sql.statements import read_statement
 from proxy.sql.walk import WRITE, Reader
 
 _COUNT = "SELECT pg_catalog.count(*) FROM "
-_QUERY_BEGINS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "ASCII_40"})
-_CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 
 
 class _Uncountable(Exception):
@@ -34,7 +31,7 @@ def count_of(sql: str, request: AnalysisRequest, catalog: Catalog | None) -> Cou
     assigned: frozenset[str] | None = None
     try:
         statements = parse(sql)
-        if len(statements) != 1 or statements[0].kind not in _CHANGES:
+        if len(statements) != 1 or statements[0].kind not in CHANGES:
             return Count(problem="only INSERT, UPDATE and DELETE are counted")
         assigned = _assigned(statements[0], request, catalog)
         return replace(_Counted(sql, statements[0], request, catalog).count(), assigned=assigned)
@@ -66,11 +63,11 @@ class _Counted:
             raise _Uncountable("changes that join other tables are not counted")
         if self._has_rules(node["relation"]):
             raise _Uncountable("rewrite rules make something else of it")
-        if any(not _CHANGES.isdisjoint(one) for one in _nodes(node.get("withClause"))):
+        if any(not CHANGES.isdisjoint(one) for one in nodes(node.get("withClause"))):
             raise _Uncountable("WITH changes tables too")
-        if any("CurrentOfExpr" in one for one in _nodes(node)):
+        if any("CurrentOfExpr" in one for one in nodes(node)):
             raise _Uncountable("the row of a cursor is not counted")
-        if any("lockingClause" in one for one in _nodes(node)):
+        if any("lockingClause" in one for one in nodes(node)):
             raise _Uncountable("counting would lock rows")
         if kind == "InsertStmt":
             return self._inserted(node)
@@ -101,16 +98,16 @@ class _Counted:
         lists = query.get("SelectStmt", {}).get("valuesLists")
         if lists is not None:
             # One row each, unless a function in them returns several.
-            if any("FuncCall" in one for one in _nodes(lists)):
+            if any("FuncCall" in one for one in nodes(lists)):
                 raise _Uncountable("rows of VALUES with functions are not counted")
             return Count(rows=len(lists))
         insert = next(index for index, token in self._outer() if token.kind == "INSERT")
         outer = [(index, token) for index, token in self._outer() if index > insert]
         ends = [self.end, *(token.start for _, token in outer if token.kind in ("RETURNING", "ON"))]
-        for first in (token.start for _, token in outer if token.kind in _QUERY_BEGINS):
+        for first in (token.start for _, token in outer if token.kind in QUERY_BEGINS):
             for end in ends:
                 text = self._cut(first, end)
-                if end > first and self._is(text, query):
+                if end > first and is_statement(text, query):
                     sql = f"{self._cut(0, self.tokens[insert].start)}{_COUNT}({text}) AS counted"
                     return self._checked(sql, node, None, None)
         raise _Uncountable("the rows that it inserts cannot be told from its text")
@@ -123,7 +120,7 @@ class _Counted:
         if tables is not None and not (same(select["fromClause"], tables) and same(select.get("whereClause", {}), where or {})):
             raise IndexError(sql)
         self._only_reads(select)
-        numbers = {one["ParamRef"].get("number", 0) for one in _nodes(select) if "ParamRef" in one}
+        numbers = {one["ParamRef"].get("number", 0) for one in nodes(select) if "ParamRef" in one}
         return Count(sql, tuple(sorted(numbers)))
 
     def _only_reads(self, select: Node) -> None:
@@ -158,13 +155,6 @@ class _Counted:
     def _cut(self, start: int, end: int) -> str:
         return self.data[start:end].decode()
 
-    def _is(self, text: str, query: Node) -> bool:
-        try:
-            statements = parse(text)
-        except (SyntaxFailure, TooMuch):
-            return False
-        return len(statements) == 1 and same({statements[0].kind: statements[0].node}, query)
-
 
 def _only_computes(verdict: Verdict, catalog: Catalog) -> bool:
     if verdict.kind not in ("harmless", "follow"):
@@ -173,13 +163,3 @@ def _only_computes(verdict: Verdict, catalog: Catalog) -> bool:
         return verdict.function.volatility != "v"
     return catalog.builtins.get(verdict.name.removeprefix("pg_catalog."), "v") != "v"
 
-
-def _nodes(tree: Any) -> Iterator[Node]:
-    left = [tree]
-    while left:
-        found = left.pop()
-        if isinstance(found, dict):
-            yield found
-            left += found.values()
-        elif isinstance(found, list):
-            left += found

@@ -19,6 +19,9 @@ import msgspec
 
 Node = dict[str, Any]
 
+CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+QUERY_BEGINS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "ASCII_40"})  # kinds of the token that a query can begin with
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 1_000
 SHORT = 2_000  # a text of so few bytes cannot nest deeply enough to hurt the C code
@@ -279,6 +282,27 @@ _LATER_PLACE, _FIRST_PLACE = re.compile(rb"," + _PLACE), re.compile(rb"\{" + _PL
 def same(one: object, other: object) -> bool:
     """Whether two trees are equal, positions aside."""
     return _bare(one) == _bare(other)
+
+
+def is_statement(text: str, wrapped: Node) -> bool:
+    """Whether a text is just this one statement."""
+    try:
+        statements = parse(text)
+    except (SyntaxFailure, TooMuch):
+        return False
+    return len(statements) == 1 and same({statements[0].kind: statements[0].node}, wrapped)
+
+
+def nodes(tree: Any) -> Iterator[Node]:
+    """Every node of a tree, whatever its kind."""
+    left = [tree]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict):
+            yield found
+            left += found.values()
+        elif isinstance(found, list):
+            left += found
 
 
 def is_tree(statements: Sequence[object], tree: bytes) -> bool:

@@ -14,7 +14,7 @@ from proxy.sql.expressions import constant, parameter
 from proxy.sql.facts import AnalysisRequest
 from proxy.sql.functions import REVEALING_CLASSES
 from proxy.sql.lineage import proves_bare_output
-from proxy.sql.parser import Node, Statement
+from proxy.sql.parser import CHANGES, Node, Statement
 from proxy.sql.scan import Replacement
 from proxy.sql.scope import Source, Use
 from proxy.sql.statements import REWRITABLE
@@ -29,8 +29,6 @@ _UNSAFE_CHANGES = frozenset({
 _WAYS_AROUND = frozenset({
     "CreateForeignTableStmt", "ImportForeignSchemaStmt", "AlterDomainStmt", "CreateCastStmt", "CreateTransformStmt", "CreateEventTrigStmt",
 })  # fmt: skip
-# Statements whose own rows RETURNING makes: results name the origin of their cells.
-_RETURNING = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _HARMLESS_TO_ERRORS = frozenset({"select", "explain", "set", "transaction", "cursor", "prepare", "listen", "lock"})
 
 
@@ -74,7 +72,8 @@ def _plan(
     partial = [use.relation.full_name for use in reader.uses if not use.target and masks.of(use.relation).rows]
     if not hidden and not partial:
         returned = any(one.target and one.context == OUTPUT and masks.masked(one.sources) for one in used)
-        if returned and statement.kind not in _RETURNING:
+        # Of a statement's own RETURNING, results name the origin of their cells.
+        if returned and statement.kind not in CHANGES:
             return Verdict("refuse", f"masked column {min(touched)} is returned by a statement inside another one", touched)
         return Verdict("result" if returned else "none", "", touched, (), sanitise)
     derived = [source for context, source in hidden if _is_derived(context, source, masks)]

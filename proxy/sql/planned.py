@@ -6,12 +6,11 @@ itself are asked about by the query inside of them.
 
 from __future__ import annotations
 
-from proxy.sql.parser import Node, Statement, SyntaxFailure, Token, TooMuch, parse, same, scan
+from proxy.sql.parser import QUERY_BEGINS, Node, Statement, SyntaxFailure, Token, TooMuch, is_statement, parse, scan
 
 _AS_IT_IS = frozenset({
     "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ExecuteStmt", "DeclareCursorStmt", "CreateTableAsStmt",
 })  # fmt: skip
-_QUERY_BEGINS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "ASCII_40"})
 _EXPLAIN_WORDS = frozenset({"ANALYZE", "ANALYSE", "VERBOSE"})
 
 
@@ -38,7 +37,7 @@ def planned_text(sql: str) -> str:
 
 def _of_explain(data: bytes, tokens: list[Token], statement: Statement) -> str:
     first = 1
-    if "options" in statement.node and tokens[1].kind == "ASCII_40" and tokens[2].kind not in _QUERY_BEGINS:
+    if "options" in statement.node and tokens[1].kind == "ASCII_40" and tokens[2].kind not in QUERY_BEGINS:
         first = _closing(tokens, 1) + 1
     while tokens[first].kind in _EXPLAIN_WORDS:
         first += 1
@@ -60,10 +59,7 @@ def _of_copy(data: bytes, tokens: list[Token], statement: Statement) -> str:
 def _checked(data: bytes, start: int, end: int, query: Node) -> str:
     """The part of the text, at its place, if it is this query."""
     text = data[start:end].decode()
-    statements = parse(text)
-    if len(statements) != 1 or not same({statements[0].kind: statements[0].node}, query):
-        return ""
-    return " " * len(data[:start].decode()) + text
+    return " " * len(data[:start].decode()) + text if is_statement(text, query) else ""
 
 
 def _closing(tokens: list[Token], opening: int) -> int:
