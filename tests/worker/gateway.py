@@ -8,14 +8,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from controlplane.stack.ports import free_port
@@ -53,6 +56,27 @@ def bundle(target: Target, serial: int = 1, *, tls: str = "disable", **changes: 
 
 def secrets(target: Target) -> dict[str, Any]:
     return {"connections": {"crm": {"password": target.password, "hash_key": base64.b64encode(bytes(32)).decode()}}}
+
+
+@contextmanager
+def cancelling(client: psycopg.Connection[Any], target: Target, relation: str) -> Iterator[None]:
+    """What the client runs meanwhile is cancelled as soon as the target has it wait for a lock of the relation."""
+    waiting = "SELECT FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
+    over = threading.Event()
+    with psycopg.connect(target.dsn(), autocommit=True) as watcher:
+
+        def cancel() -> None:
+            while not over.wait(0.01):
+                if watcher.execute(waiting, [relation]).rowcount:
+                    return client.cancel()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 class Gateway:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from psycopg import pq, sql
 
 from tests.conftest import Target
 from tests.worker.control_plane import Call, ControlPlane, Reply
-from tests.worker.gateway import Gateway, bundle, secrets
+from tests.worker.gateway import Gateway, bundle, cancelling, secrets
 
 IDLE, IN_BLOCK, FAILED = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR
 SETUP = """
@@ -283,11 +282,8 @@ def test_a_cancel_ends_the_preview(gateway: Gateway, desk: Desk, target15: Targe
         if within:
             run(client, "BEGIN")
         owner.execute("LOCK TABLE p.orders")
-        timer = threading.Timer(0.2, client.cancel)
-        timer.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
+        with cancelling(client, target15, "p.orders"), pytest.raises(psycopg.errors.QueryCanceled):
             run(client, TEN)
-        timer.join()
         owner.rollback()
         assert client.info.transaction_status == (FAILED if within else IDLE)
         run(client, "ROLLBACK")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from psycopg import sql
 
 from tests.conftest import Target
 from tests.worker.control_plane import ControlPlane
-from tests.worker.gateway import Gateway, bundle, secrets
+from tests.worker.gateway import Gateway, bundle, cancelling, secrets
 
 SETUP = """
 DROP SCHEMA IF EXISTS q CASCADE; CREATE SCHEMA q;
@@ -196,11 +195,8 @@ def test_a_rule_that_allows_needs_a_number(gateway: Gateway) -> None:
 def test_a_cancel_reaches_the_planner_that_waits_for_a_lock(gateway: Gateway, target15: Target) -> None:
     with connected(gateway) as client, psycopg.connect(target15.dsn()) as owner:
         owner.execute("LOCK TABLE q.orders")
-        timer = threading.Timer(0.2, client.cancel)
-        timer.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
+        with cancelling(client, target15, "q.orders"), pytest.raises(psycopg.errors.QueryCanceled):
             client.execute("SELECT id FROM q.orders WHERE id = 1")
-        timer.join()
         owner.rollback()
         assert client.execute("SELECT id FROM q.orders WHERE id = 1").fetchall() == [(1,)]
 
