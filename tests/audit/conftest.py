@@ -6,10 +6,13 @@ import base64
 import secrets
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
 from django.test import Client
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -105,6 +108,21 @@ class Process:
 @pytest.fixture
 def process(db: None) -> Process:
     return Process()
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """The work's result as another process would have it: by a connection of its own, which waits for no lock for long."""
+
+    def run() -> Any:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '10s'")
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(run).result()
 
 
 def person(username: str, **fields: Any) -> User:

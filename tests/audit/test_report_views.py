@@ -11,10 +11,10 @@ import re
 import pytest
 from django.test import Client
 
-from audit import sealing, web_exports
+from audit import report_files, sealing, web_exports
 from audit.models import Entry, Export, SavedReport, Statement
 from audit.reports import REPORTS
-from tests.audit.conftest import Process, person
+from tests.audit.conftest import Process, elsewhere, person
 
 pytestmark = pytest.mark.django_db
 
@@ -169,7 +169,19 @@ def test_nobody_else_makes_or_saves_anything(ledger, auditor, people, who):
     assert (Export.objects.count(), SavedReport.objects.count()) == (0, 1)
 
 
-def test_sealing_goes_on_while_a_file_is_made(ledger, auditor):
+@pytest.mark.django_db(transaction=True)
+def test_sealing_goes_on_while_a_file_is_made(ledger, people, monkeypatch):
     """Making a report holds no lock of the ledger."""
-    auditor.post("/audit/reports/access/file", {"format": "csv"})
-    assert sealing.seal() is not None
+    export = Export.objects.create(created_by=people["ari"], report="access", format="csv")
+    write, sealed = report_files.write, []
+
+    def watched(*arguments, **options):
+        count = write(*arguments, **options)
+        sealed.append(elsewhere(sealing.seal))
+        return count
+
+    monkeypatch.setattr(report_files, "write", watched)
+    web_exports.make(export.pk)
+    assert [checkpoint.size for checkpoint in sealed] == [10]
+    export.refresh_from_db()
+    assert export.state == Export.State.READY
