@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from approvals.layout import LONGEST, laid_out
@@ -49,6 +49,7 @@ def test_a_clause_begins_a_line(sql: str) -> None:
 WORDS = "SELECT FROM WHERE ( ) 'a  b' \"x y\" $q$ a $q$ -- c\n /* d */ , ; AND BETWEEN 7 x . = $1 JOIN VALUES".split(" ")
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS)))
 def test_no_token_changes(words: list[str]) -> None:
     sql = " ".join(words)

@@ -79,11 +79,11 @@ def test_no_row_above_the_limit_and_the_statement_is_ended(gateway: Gateway) -> 
                     connection.execute(sql, parameters or None, binary=binary)
                 assert "LIMIT" in (raised.value.diag.message_hint or "")
                 assert connection.info.transaction_status == IDLE
-        began = time.monotonic()
+        connection.execute("CREATE TEMP SEQUENCE made")
         with pytest.raises(errors.ProgramLimitExceeded):
-            connection.execute(f"SELECT n, repeat('x', 1000) FROM generate_series(1, {MANY}) AS n")
-        assert time.monotonic() - began < 5, "the server was told to stop"
-        assert connection.execute("SELECT 1").fetchone() == (1,)
+            connection.execute(f"SELECT nextval('made'), repeat('x', 1000) FROM generate_series(1, {MANY})")
+        [(made,)] = connection.execute("SELECT last_value FROM made").fetchall()
+        assert made < MANY, "the server was told to stop"
     gateway.until(lambda: len(refused(gateway)) == 5)
     assert {(f["rows"], f["sqlstate"]) for f in refused(gateway)} == {(10, "54000")}
 
@@ -196,11 +196,11 @@ def test_a_timeout_that_no_setting_lifts(make: Callable[..., Gateway]) -> None:
         with pytest.raises(errors.QueryCanceled, match="statement timeout"):
             connection.execute("SELECT pg_sleep(10)")
         connection.execute("SET statement_timeout = 0")
-        for sql, parameters in (("SELECT pg_sleep(10)", None), ("SELECT pg_sleep(%s)", [10])):
+        for sql, parameters in (("SELECT pg_sleep(60)", None), ("SELECT pg_sleep(%s)", [60])):
             began = time.monotonic()
             with pytest.raises(errors.QueryCanceled, match="statement timeout"):
                 connection.execute(sql, parameters)
-            assert 1 < time.monotonic() - began < 4
+            assert 1 < time.monotonic() - began < 50
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
