@@ -141,7 +141,6 @@ def test_approve_against_reject_expire_cancel_and_consume(ask, workflow, crowd):
     """Whoever comes first: the states that the row went through are those in the ledger, and it ran once at most."""
     workflow.expires = 1
     workflow.save()
-    outcomes = set()
     for round_ in range(6):
         request = ask(binding=f"{round_:064x}")
         contenders = everybody(request, crowd, withdrawn=round_ % 2 == 1, rejected=round_ % 3 == 1, over=round_ % 3 == 2)
@@ -151,12 +150,9 @@ def test_approve_against_reject_expire_cancel_and_consume(ask, workflow, crowd):
         services.expire_due(timezone.now() + timedelta(seconds=5))
         request.refresh_from_db()
         said = kinds(request)
-        outcomes.add(request.state)
         assert runs == (request.state == State.CONSUMED)
-        assert len(FINAL.intersection(said)) == 1 == sum(said.count(kind) for kind in FINAL)
-        assert said[-1] == f"approval.{request.state.lower()}"
+        assert [kind for kind in said if kind in FINAL] == said[-1:] == [f"approval.{request.state.lower()}"]
         assert said.count("approval.approved") == ("approval.consumed" in said or request.votes.filter(approve=True).exists())
-    assert outcomes <= {State.CONSUMED, State.CANCELLED, State.EXPIRED, State.REJECTED}
 
 
 def test_glass_is_broken_once(ask, workflow, crowd):

@@ -90,5 +90,13 @@ def test_what_cannot_be_made(admin_user: User, monkeypatch: pytest.MonkeyPatch) 
         token_of(admin_user, "read")
 
 
-def test_a_session_still_works_and_needs_its_csrf_token(admin: Client) -> None:
-    assert admin.get("/api/v1/groups").status_code == 200
+def test_a_session_still_works_and_needs_its_csrf_token(admin_user: User) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(admin_user)
+    assert browser.get("/api/v1/groups").status_code == 200
+    refused = browser.post("/api/v1/groups", {"name": "x"}, content_type="application/json")
+    assert (refused.status_code, "CSRF" in refused.json()["detail"]) == (403, True)
+    browser.get("/account")  # which sets the cookie
+    token = browser.cookies["csrftoken"].value
+    sent = browser.post("/api/v1/groups", {"name": "x"}, content_type="application/json", headers={"X-CSRFToken": token})
+    assert sent.status_code == 201

@@ -9,12 +9,16 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from audit.models import Entry
 from controlplane import attempts, sessions
 from controlplane.models import User
 from controlplane.oidc import configuration, views
+from controlplane.oidc.backend import Backend
 from controlplane.oidc.configuration import Provider
+from deploy.demo.identity_provider import KEY_ID, WEB_CLIENT, IdentityProvider
 from tests.controlplane.oidc.conftest import PASSWORD, Browser, asked_for
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +141,7 @@ def test_a_code_that_the_provider_does_not_know(browser: Browser) -> None:
     assert (answer.status_code, "Example ID could not do it" in answer.content.decode()) == (502, True)
 
 
-def test_a_wrong_nonce_or_audience_is_found(browser: Browser, provider: Provider, settings: Any) -> None:
+def test_a_wrong_nonce_is_found(browser: Browser) -> None:
     back = browser.to_provider()
     session = browser.session
     [state] = session["oidc_states"].values()
@@ -145,6 +149,26 @@ def test_a_wrong_nonce_or_audience_is_found(browser: Browser, provider: Provider
     session.save()
     answer = browser.get(back)
     assert (answer.status_code, "cannot be trusted" in answer.content.decode()) == (403, True)
+    assert "its nonce is that of another sign-in" in Entry.objects.get(kind="admin.sign_in_failed").canonical
+
+
+def test_a_wrong_audience_is_found(browser: Browser, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the provider signed for another client; signed again for this one, the same is good."""
+    key, get_token = RSAKey.import_key(idp.private_key.read_text()), Backend.get_token
+
+    def signed_for(audience: str) -> None:
+        def changed(self: Backend, payload: dict[str, Any]) -> dict[str, Any]:
+            answer = get_token(self, payload)
+            claims = jwt.decode(answer["id_token"], key, algorithms=["RS256"]).claims | {"aud": audience}
+            return answer | {"id_token": jwt.encode({"alg": "RS256", "kid": KEY_ID}, claims, key)}
+
+        monkeypatch.setattr(Backend, "get_token", changed)
+
+    signed_for("another-client")
+    assert "cannot be trusted" in failed(browser, 403)
+    assert "its aud is not this client" in Entry.objects.get(kind="admin.sign_in_failed").canonical
+    signed_for(WEB_CLIENT)
+    assert browser.sign_in().status_code == 302
 
 
 def test_an_unreachable_provider_is_a_page_and_passwords_still_work(browser: Browser, idp: Any, settings: Any) -> None:
