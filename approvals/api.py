@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from approvals import approvers, links, payload, services, shapes, step_up
 from approvals.filters import RequestFilter
-from approvals.models import ApprovalRequest, BreakGlass, ShapeApproval, Vote, Workflow
+from approvals.models import ApprovalRequest, BreakGlass, ShapeApproval, Vote, Way, Workflow
 from controlplane.api import ServiceViewSet
 from controlplane.authentication import WorkerAuthentication
 from controlplane.idempotency import Idempotent
@@ -155,7 +155,7 @@ class VoteSerializer(serializers.ModelSerializer):
 
 class BreakGlassSerializer(serializers.ModelSerializer):
     user = serializers.SlugRelatedField(slug_field="username", read_only=True)
-    reviewed_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    reviewed_by = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = BreakGlass
@@ -188,6 +188,7 @@ class PreviewSerializer(serializers.Serializer):
 
 class RequestSerializer(serializers.ModelSerializer):
     workflow = serializers.CharField(source="workflow_name")
+    way = serializers.ChoiceField(Way.choices, read_only=True, allow_blank=True, help_text="How it was approved, where not by votes.")
     preview = PreviewSerializer(read_only=True, allow_null=True)
     votes = VoteSerializer(many=True, read_only=True)
     break_glass = BreakGlassSerializer(read_only=True, allow_null=True)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from audit import exporting, services, web_exports
 from audit.api import ReadsLedger
 from audit.filters import is_scattered
-from audit.models import Export, SavedReport
+from audit.models import MEDIA_TYPES, Export, SavedReport
 from audit.pagination import Newest
 from audit.report_views import FORMATS, file_of
 from audit.reports import REPORTS, Report
@@ -88,7 +88,7 @@ class ExportViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin
         )  # fmt: skip
         return Response(self.get_serializer(export).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, media): OpenApiTypes.BINARY for media in MEDIA_TYPES.values()})
     @action(detail=True, methods=["get"])
     def download(self, request: Request, pk: str) -> Any:
         """The file."""
