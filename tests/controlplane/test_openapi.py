@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from approvals.models import Workflow
 from controlplane import access_tokens, services
-from controlplane.models import BundleVersion, Connection, Grant, Subject, User, Worker
+from controlplane.models import AccessToken, BundleVersion, Connection, Grant, Subject, User, Worker
 from controlplane.wsgi import application
 from policies.models import MaskingRule, StatementRule
 from tests.controlplane.conftest import ACTOR, EnrolledWorker
@@ -48,7 +48,7 @@ def one_connection() -> Iterator[None]:
 @pytest.fixture
 def token(db: None) -> str:
     everybody = User.objects.create(username="all", email="all@example.com", is_superuser=True, is_approver=True, is_auditor=True)
-    return access_tokens.create(everybody, name="schemathesis", scopes=access_tokens.SCOPES, days=1)[1]
+    return access_tokens.create(everybody, name="schemathesis", scopes=AccessToken.SCOPES, days=1)[1]
 
 
 def problems_of(operation: Any, known: dict[str, Any], headers: dict[str, str]) -> list[str]:
