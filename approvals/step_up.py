@@ -13,7 +13,6 @@ from approvals.models import ApprovalRequest
 from controlplane import passkeys, sessions
 from controlplane.models import User
 
-RECENT_SECONDS = 300
 NONE, RECENT, PASSKEY = "none", "recent", "passkey"
 
 
@@ -49,7 +48,7 @@ def prove(request: HttpRequest, approval: ApprovalRequest, person: User) -> Proo
     if not request.user.is_authenticated or request.user.pk != person.pk:
         raise NotProved("Sign in as the person whom the request was sent to.")
     if kind == RECENT:
-        if not sessions.proved_within(request, RECENT_SECONDS):
+        if not sessions.recently_proved(request):
             raise NotProved("Your sign-in is older than five minutes: confirm that it is you, then approve.")
         return Proof(kind, approval.pk, person.pk, "a fresh sign-in")
     try:
@@ -71,6 +70,6 @@ def objection(approval: ApprovalRequest, actor: User, proof: Proof | None) -> st
 def context(request: HttpRequest, approval: ApprovalRequest, person: User) -> dict[str, object]:
     """What the page needs to know to ask for it."""
     kind = asked(approval)
-    confirmed = kind == RECENT and sessions.proved_within(request, RECENT_SECONDS)
+    confirmed = kind == RECENT and sessions.recently_proved(request)
     has_passkey = kind == PASSKEY and person.passkeys.exists()
     return {"step_up": kind, "confirmed": confirmed, "has_passkey": has_passkey, "may_prove": kind == NONE or confirmed or has_passkey}

@@ -25,20 +25,13 @@ if TYPE_CHECKING:
 PREFIX = "tgt_"
 LONGEST_DAYS = 366
 AT_MOST = 50  # of one person
-# What a scope is good for, besides the person's own roles.
-SCOPES = {
-    "read": "read what the person may read, except the audit",
-    "approve": "approve and reject requests",
-    "admin": "change the configuration",
-    "audit": "read the audit and make exports",
-}
 _NOTED_EVERY = timedelta(minutes=1)
 
 
 def create(user: User, *, name: str, scopes: Collection[str], days: int) -> tuple[AccessToken, str]:
     """A new token of ``user``, and its text, which is shown this once. Raises ValidationError."""
-    if not scopes or set(scopes) - set(SCOPES):
-        raise ValidationError({"scopes": f"Choose at least one of {', '.join(SCOPES)}."})
+    if not scopes or set(scopes) - set(AccessToken.SCOPES):
+        raise ValidationError({"scopes": f"Choose at least one of {', '.join(AccessToken.SCOPES)}."})
     if not 1 <= days <= LONGEST_DAYS:
         raise ValidationError({"days": f"A token is good for 1 to {LONGEST_DAYS} days."})
     if user.access_tokens.count() >= AT_MOST:

@@ -13,11 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from controlplane import access_tokens, passkeys, services, sessions
-from controlplane.models import User
+from controlplane.models import AccessToken, User
 from controlplane.oidc.views import address_to_connect
 
 SPANS = {30: "30 days", 90: "90 days", 365: "one year"}  # for which a new token is good
-RECENTLY = 300  # seconds for which a sign-in is fresh enough to change how one signs in
 
 
 @require_safe
@@ -31,9 +30,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "passkeys": request.user.passkeys.all(),
         "no_passkeys": passkeys.unavailable(),
         "tokens": request.user.access_tokens.all(),
-        "scopes": access_tokens.SCOPES.items(),
+        "scopes": AccessToken.SCOPES.items(),
         "spans": SPANS.items(),
-        "fresh": sessions.proved_within(request, RECENTLY),
+        "fresh": sessions.recently_proved(request),
     })  # fmt: skip
 
 
@@ -43,7 +42,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     """Give this account the identity that the person proves next."""
     if settings.TIDEGATE_OIDC is None:
         return HttpResponseRedirect(reverse("account"))
-    if not sessions.proved_within(request, RECENTLY):
+    if not sessions.recently_proved(request):
         return _to_confirm()
     name, address = settings.TIDEGATE_OIDC.name, address_to_connect(request, _person(request))
     return render(request, "onward.html", {"heading": f"Connect your account with {name}", "provider": name, "address": address})
@@ -53,7 +52,7 @@ def connect(request: HttpRequest) -> HttpResponse:
 @login_required
 def passkey_question(request: HttpRequest) -> HttpResponse:
     """What the browser asks the new passkey. Whoever found a session open must not leave a key of their own in it."""
-    if passkeys.unavailable() or not sessions.proved_within(request, RECENTLY):
+    if passkeys.unavailable() or not sessions.recently_proved(request):
         return HttpResponse(status=403)
     return HttpResponse(passkeys.question_to_register(request.session, _person(request)), content_type="application/json")
 
@@ -61,7 +60,7 @@ def passkey_question(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def add_passkey(request: HttpRequest) -> HttpResponse:
-    if not sessions.proved_within(request, RECENTLY):
+    if not sessions.recently_proved(request):
         return _to_confirm()
     name, answer = request.POST.get("name", ""), request.POST.get("passkey", "")
     try:
@@ -98,7 +97,7 @@ def change_passkey(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def add_token(request: HttpRequest) -> HttpResponse:
     """A new access token, shown this once."""
-    if not sessions.proved_within(request, RECENTLY):
+    if not sessions.recently_proved(request):
         return _to_confirm()
     days = request.POST.get("days", "")
     try:

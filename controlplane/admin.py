@@ -36,6 +36,7 @@ from controlplane.admin_base import (
     UserCreationForm,
     show_secret,
 )
+from controlplane.dashboard import ALIVE
 from controlplane.models import (
     AccessToken,
     ApiKey,
@@ -241,10 +242,11 @@ class SubjectAdmin(ServiceModelAdmin):
         if request.method == "POST" and form.is_valid():
             days = form.cleaned_data["days"]
             expires = timezone.now() + timedelta(days=days) if days else None
-            with transaction.atomic():
+            others = form.cleaned_data["others"]
+            if others >= 0:
+                key, text = services.replace_keys(subject, actor=request.user, expires_at=expires, others_end_in=others)
+            else:
                 key, text = services.create_key(subject, actor=request.user, expires_at=expires)
-                if form.cleaned_data["others"] >= 0:
-                    services.end_other_keys(key, hours=form.cleaned_data["others"], actor=request.user)
             ends = f"{key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "it is revoked"
             hints = [f"Agents connect with user={subject} and this key as password.", f"Its id is {key.key_id}; it is good until {ends}."]
             return show_secret(request, self, title=f"New API key of {subject}", secret=text, hints=hints, back=back)
@@ -388,7 +390,7 @@ class WorkerAdmin(ReadOnlyAdmin):
         return found
 
     def _running(self, worker: Worker) -> list[WorkerBoot]:
-        return [boot for boot in worker.boots.all() if boot.seen_at > timezone.now() - timedelta(minutes=2)]
+        return [boot for boot in worker.boots.all() if boot.seen_at > timezone.now() - ALIVE]
 
     @admin.display(description="active", boolean=True)
     def is_active(self, worker: Worker) -> bool:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from controlplane.admin_base import BaseAdminSite
 from controlplane.dashboard import dashboard, period_of
 from controlplane.models import User
+from controlplane.sign_in import sign_out
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class TidegateAdminSite(BaseAdminSite):  # type: ignore[misc, valid-type]
         if request.user.is_authenticated:
             return HttpResponseRedirect(reverse("start"))
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return sign_out(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return HttpResponseRedirect(reverse("password_change"))
 
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
         # unfold would write its colours as an inline <style>, which the security policy forbids: admin.css has them.

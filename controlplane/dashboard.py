@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
+from django.db.models import Max
 from django.urls import reverse
 
 from controlplane.charts import line_chart
@@ -27,7 +28,6 @@ class Host:
     sessions: int
     spool: int
     seen: datetime | None
-    versions: tuple[str, ...]
     behind: int | None
 
     @property
@@ -79,9 +79,11 @@ def dashboard(period: str, now: datetime) -> dict[str, Any]:
 
 
 def worker_hosts(now: datetime) -> list[Host]:
-    serials = dict(BundleVersion.objects.values_list("digest", "serial"))
-    newest = max(serials.values(), default=0)
-    return [_host(worker, now, serials, newest) for worker in Worker.objects.active().prefetch_related("boots")]
+    workers = list(Worker.objects.active().prefetch_related("boots"))
+    held = {boot.bundle_digest for worker in workers for boot in worker.boots.all()}
+    serials = dict(BundleVersion.objects.filter(digest__in=held).values_list("digest", "serial"))
+    newest = BundleVersion.objects.aggregate(newest=Max("serial"))["newest"] or 0
+    return [_host(worker, now, serials, newest) for worker in workers]
 
 
 def _host(worker: Worker, now: datetime, serials: dict[str, int], newest: int) -> Host:
@@ -94,7 +96,6 @@ def _host(worker: Worker, now: datetime, serials: dict[str, int], newest: int) -
         sessions=sum(boot.sessions for boot in alive),
         spool=sum(boot.spool_entries for boot in alive),
         seen=max((boot.seen_at for boot in boots), default=None),
-        versions=tuple(sorted({boot.version for boot in alive})),
         behind=None if None in held else max((newest - serial for serial in held if serial is not None), default=0),
     )
 
@@ -117,7 +118,7 @@ def _alarms(now: datetime, hosts: list[Host]) -> list[Alarm]:
         (exports.filter(state="FAILED", created__gte=now - ALARMING).count(), "export failed in the last week", reverse("audit:exports")),
         (
             deliveries.filter(state="FAILED", request__requested_at__gte=now - ALARMING).count(),
-            "e-mail to an approver given up",
+            "notice to approvers given up",
             f"{reverse('admin:approvals_delivery_changelist')}?state__exact=FAILED",
         ),
         (

@@ -24,7 +24,6 @@ class Change:
     time: datetime
     actor: str
     action: str
-    object: str
     values: tuple[tuple[str, str, str], ...]
     withheld: bool
 
@@ -63,7 +62,7 @@ def _change(entry: Any) -> Change:
     before, after = disclosed.get("before") or {}, disclosed.get("after") or {}
     names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     values = tuple((name, _said(before.get(name)), _said(after.get(name))) for name in names)
-    return Change(entry.pk, entry.time, fields["actor"], fields["action"], fields["object"], values, "after" not in disclosed)
+    return Change(entry.pk, entry.time, fields["actor"], fields["action"], values, "after" not in disclosed)
 
 
 def _said(value: Any) -> str:

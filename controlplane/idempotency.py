@@ -52,7 +52,7 @@ class Idempotent:
         with transaction.atomic():
             response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
             if response.status_code >= 400:
-                transaction.set_rollback(True)  # nothing was done, so nothing is to be repeated
+                transaction.set_rollback(True)  # nothing is to be repeated; what a refusal noted (that it came too late, say) goes too
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -63,10 +63,8 @@ class Idempotent:
         if len(key) > 255 or not key.isprintable():
             raise ValidationError({HEADER: ["A key has at most 255 printable characters."]})
         digest = _digest(request)
+        IdempotentAnswer.objects.filter(user=request.user, key=key, at__lt=timezone.now() - KEPT).delete()
         claim, new = IdempotentAnswer.objects.get_or_create(user=request.user, key=key, defaults={"request": digest})
-        if not new and claim.at < timezone.now() - KEPT:
-            claim.delete()
-            claim, new = IdempotentAnswer.objects.create(user=request.user, key=key, request=digest), True
         if not new and claim.request != digest:
             raise KeyUsedOtherwise
         if not new:

@@ -129,13 +129,19 @@ class Passkey(models.Model):
 class AccessToken(models.Model):
     """A person's token for the REST interface, kept as a digest; it may do what both its scopes and the person's roles allow."""
 
-    SCOPES = [("read", "read"), ("approve", "approve"), ("admin", "change"), ("audit", "audit")]
+    # What each is good for, besides the person's own roles.
+    SCOPES = {
+        "read": "read what the person may read, except the audit",
+        "approve": "approve and reject requests",
+        "admin": "change the configuration",
+        "audit": "read the audit and make exports",
+    }
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
     name = models.CharField(max_length=60, validators=[validators.printable], help_text="What uses it.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
-    scopes = ArrayField(models.CharField(max_length=10, choices=SCOPES))
+    scopes = ArrayField(models.CharField(max_length=10, choices=[(scope, scope) for scope in SCOPES]))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, editable=False)

@@ -272,7 +272,16 @@ def key_in_use(subject: Subject, key: str) -> bool:
     return any(secrets.compare_digest(bytes(item.stored_key), known) for item in subject.keys.usable(timezone.now()))
 
 
-def revoke_key(key: ApiKey, *, actor: Actor) -> None:
+def replace_keys(subject: Subject, *, actor: Actor, expires_at: datetime | None, others_end_in: int) -> tuple[ApiKey, str]:
+    """A new API key, with which the subject's other keys end after so many hours, or with 0 at once."""
+    with transaction.atomic():
+        created, text = create_key(subject, actor=actor, expires_at=expires_at, publish=False)
+        _end_other_keys(created, hours=others_end_in, actor=actor)
+        publish_bundle(actor=actor)
+    return created, text
+
+
+def revoke_key(key: ApiKey, *, actor: Actor, publish: bool = True) -> None:
     """End a key; sessions that it opened end with the bundle that follows. A second time changes nothing."""
     with transaction.atomic():
         before = stored_snapshot(key)
@@ -280,21 +289,20 @@ def revoke_key(key: ApiKey, *, actor: Actor) -> None:
         if key.revoked_at is None:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
-        record_change(key, before=before, actor=actor)
+        record_change(key, before=before, actor=actor, publish=publish)
 
 
-def end_other_keys(key: ApiKey, *, hours: int, actor: Actor) -> None:
-    """The subject's other keys end after so many hours, or with 0 at once; one that ends before that stays as it is."""
+def _end_other_keys(key: ApiKey, *, hours: int, actor: Actor) -> None:
+    """One that ends before that stays as it is."""
     end = timezone.now() + timedelta(hours=hours)
-    with transaction.atomic():
-        for other in key.subject.keys.usable(timezone.now()).exclude(pk=key.pk):
-            if hours == 0:
-                revoke_key(other, actor=actor)
-            elif other.expires_at is None or other.expires_at > end:
-                before = stored_snapshot(other)
-                other.expires_at = end
-                other.save(update_fields=["expires_at"])
-                record_change(other, before=before, actor=actor)
+    for other in key.subject.keys.usable(timezone.now()).exclude(pk=key.pk):
+        if hours == 0:
+            revoke_key(other, actor=actor, publish=False)
+        elif other.expires_at is None or other.expires_at > end:
+            before = stored_snapshot(other)
+            other.expires_at = end
+            other.save(update_fields=["expires_at"])
+            record_change(other, before=before, actor=actor, publish=False)
 
 
 # --- the bundle ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from controlplane.addresses import client_address
 from controlplane.models import User
 
+RECENT = 300  # seconds for which a sign-in is fresh enough to say yes by it, or to change how one signs in
 SEEN_EVERY = 60  # seconds between two writes that keep a session alive
 
 # What a session holds of its sign-in.
@@ -57,10 +58,13 @@ def record_failure(request: HttpRequest | None, *, account: str, method: str, re
     record("admin.sign_in_failed", {**told, "address": client_address(request)})
 
 
-def proved_within(request: HttpRequest, seconds: int) -> bool:
-    """Whether whoever is signed in proved who they are not longer ago than that."""
-    at = request.session.get(PROVED)
-    return isinstance(at, int) and time.time() - at <= seconds
+def is_recent(proved_at: int | None) -> bool:
+    return proved_at is not None and time.time() - proved_at <= RECENT
+
+
+def recently_proved(request: HttpRequest) -> bool:
+    """Whether whoever is signed in proved lately who they are."""
+    return is_recent(request.session.get(PROVED))
 
 
 @receiver(user_logged_in)

@@ -1,4 +1,4 @@
-"""Signing in with a password, signing out, and giving the password once more."""
+"""Signing in with a password, signing out, giving the password once more, and changing it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib import messages
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.views import LoginView, RedirectURLMixin
+from django.contrib.auth.views import LoginView, PasswordChangeView, RedirectURLMixin
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView
 
-from controlplane import attempts, sessions
+from controlplane import attempts, services, sessions
 from controlplane.addresses import client_address
 from controlplane.models import User
 from controlplane.oidc.views import sign_out_address
 
 log = logging.getLogger(__name__)
+
+
+def may_use_password(user: User) -> bool:
+    return settings.TIDEGATE_LOCAL_SIGN_IN != "admins" or user.has_role("admin")
 
 
 class Limited(forms.Form):
@@ -38,7 +44,7 @@ class Limited(forms.Form):
         account, address = account.casefold()[:150], client_address(request)
         if not attempts.begin(account, address):
             self.refused = True
-            log.warning("sign_in.refused", extra={"account": account, "address": address})
+            log.warning("sign_in.refused", extra={"address": address})  # not the name: passwords are typed there, too
             raise ValidationError(f"Too many failed attempts. Wait {attempts.WINDOW.seconds // 60} minutes, or ask an administrator.")
         try:
             self.look()  # raises for a wrong password, and then the attempt stays
@@ -65,7 +71,7 @@ class SignInForm(Limited, AuthenticationForm):
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
-        if settings.TIDEGATE_LOCAL_SIGN_IN == "admins" and not user.has_role("admin"):
+        if not may_use_password(user):
             raise self.get_invalid_login_error()  # as for a wrong password: nobody learns here that it was right
 
 
@@ -105,7 +111,8 @@ class PasswordAgainForm(Limited):
         return self.cleaned_data
 
     def look(self) -> None:
-        if not self.request.user.check_password(self.cleaned_data["password"]):
+        user = self.request.user
+        if not may_use_password(user) or not user.check_password(self.cleaned_data["password"]):
             raise ValidationError({"password": "This is not your password."})
 
 
@@ -115,10 +122,10 @@ class ConfirmView(LoginRequiredMixin, RedirectURLMixin, FormView):
     form_class = PasswordAgainForm
     template_name = "confirm.html"
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.session.get(sessions.ID_TOKEN) and settings.TIDEGATE_OIDC:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated and request.session.get(sessions.ID_TOKEN) and settings.TIDEGATE_OIDC:
             return HttpResponseRedirect(f"{reverse('oidc_begin')}?{urlencode({'fresh': 1, 'next': self.get_success_url()})}")
-        return super().get(request, *args, **kwargs)
+        return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
@@ -134,6 +141,42 @@ class ConfirmView(LoginRequiredMixin, RedirectURLMixin, FormView):
         return HttpResponseRedirect(self.get_success_url())
 
     def form_invalid(self, form: PasswordAgainForm) -> HttpResponse:
+        return _answered(super().form_invalid(form), form)
+
+
+class NewPasswordForm(Limited, PasswordChangeForm):
+    """Django's. Whoever found a session open must not guess the old password here."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        self.check_password(self.request, self.user.get_username())
+        return str(self.cleaned_data["old_password"])
+
+    def look(self) -> None:
+        PasswordChangeForm.clean_old_password(self)
+
+
+class PasswordView(PasswordChangeView):
+    """A person's own new password, with its audit entry."""
+
+    form_class = NewPasswordForm
+    template_name = "password.html"
+    success_url = reverse_lazy("start")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def form_valid(self, form: NewPasswordForm) -> HttpResponse:
+        with transaction.atomic():
+            response = super().form_valid(form)
+            services.record_password_change(self.request.user, actor=self.request.user)
+        messages.success(self.request, "Your password is changed.")
+        return response
+
+    def form_invalid(self, form: NewPasswordForm) -> HttpResponse:
         return _answered(super().form_invalid(form), form)
 
 

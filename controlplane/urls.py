@@ -7,7 +7,7 @@ from django.urls import include, path
 
 from controlplane import account, views
 from controlplane.oidc.views import Begin, Callback
-from controlplane.sign_in import ConfirmView, SignInView, sign_out
+from controlplane.sign_in import ConfirmView, PasswordView, SignInView, sign_out
 
 urlpatterns = [
     path("", views.start, name="start"),
@@ -19,7 +19,7 @@ urlpatterns = [
     path("oidc/callback", Callback.as_view(), name="oidc_callback"),
     path("account", account.page, name="account"),
     path("account/connect", account.connect, name="account_connect"),
-    path("password", views.PasswordView.as_view(), name="password_change"),
+    path("password", PasswordView.as_view(), name="password_change"),
     path("account/passkeys", account.add_passkey, name="passkey_add"),
     path("account/passkeys/question", account.passkey_question, name="passkey_question"),
     path("account/passkeys/<int:pk>", account.change_passkey, name="passkey_change"),

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import PasswordChangeView
-from django.db import DatabaseError, connection, transaction
-from django.forms import BaseForm
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.defaults import page_not_found, server_error
 
-from controlplane import services
 from controlplane.navigation import places_for
 
 
@@ -35,20 +30,6 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Where people of each role go from here."""
     return render(request, "start.html", {"cards": places_for(request)})
-
-
-class PasswordView(PasswordChangeView):
-    """A person's own new password, with its audit entry."""
-
-    template_name = "password.html"
-    success_url = reverse_lazy("start")
-
-    def form_valid(self, form: BaseForm) -> HttpResponse:
-        with transaction.atomic():
-            response = super().form_valid(form)
-            services.record_password_change(self.request.user, actor=self.request.user)
-        messages.success(self.request, "Your password is changed.")
-        return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

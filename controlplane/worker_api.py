@@ -18,6 +18,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from controlplane import catalogs, crypto, services, workers
+from controlplane.addresses import client_address
 from controlplane.authentication import WorkerAuthentication
 from controlplane.models import BundleVersion, Worker
 from controlplane.permissions import IsWorker
@@ -62,7 +63,7 @@ class EnrolmentRate(SimpleRateThrottle):
     rate = "60/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
 
 
 class WorkerView(APIView):

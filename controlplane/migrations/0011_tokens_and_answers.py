@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='What uses it.', max_length=60, validators=[controlplane.validators.printable])),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
                 ('last_four', models.CharField(editable=False, max_length=4)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('read', 'read'), ('approve', 'approve'), ('admin', 'change'), ('audit', 'audit')], max_length=10), size=None)),
+                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('read', 'read'), ('approve', 'approve'), ('admin', 'admin'), ('audit', 'audit')], max_length=10), size=None)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('expires_at', models.DateTimeField()),
                 ('last_used_at', models.DateTimeField(editable=False, null=True)),

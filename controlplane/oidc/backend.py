@@ -31,9 +31,7 @@ class Proved:
 
 def setting(name: str, *default: Any) -> Any:
     """The library's settings, where they come from our own."""
-    provider = kept.configured()
-    ours = {"OIDC_RP_CLIENT_ID": provider.client_id, "OIDC_RP_CLIENT_SECRET": provider.client_secret, "OIDC_RP_SCOPES": provider.scopes}
-    return ours[name] if name in ours else getattr(settings, name, *default)
+    return kept.configured().scopes if name == "OIDC_RP_SCOPES" else getattr(settings, name, *default)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def _objection(claims: dict[str, Any], provider: Provider, nonce: str, now: floa
     """Why the claims are not what was asked for; empty if they are."""
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
-    issued, expires, starts = (_time(claims.get(name)) for name in ("iat", "exp", "nbf"))
+    issued, expires, starts, proved = (_time(claims.get(name)) for name in ("iat", "exp", "nbf", "auth_time"))
     subject = claims.get("sub")
     if claims.get("iss") != provider.issuer:
         return "its iss is another issuer"
@@ -60,7 +60,7 @@ def _objection(claims: dict[str, Any], provider: Provider, nonce: str, now: floa
         return "it lacks exp or iat"
     if now >= expires + SKEW:
         return "it has expired"
-    if issued > now + SKEW or (starts or 0) > now + SKEW:
+    if max(issued, starts or 0, proved or 0) > now + SKEW:
         return "it is from the future"
     if issued < now - AGE - SKEW:
         return "it is too old"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 
 from controlplane import services
@@ -36,11 +36,16 @@ def account_of(claims: Mapping[str, Any], provider: Provider) -> User:
 def connect(user: User, claims: Mapping[str, Any], provider: Provider) -> None:
     """Make the identity that was just proved that of ``user``, who asked for it while signed in. Raises: SignInProblem."""
     subject = str(claims["sub"])
-    with transaction.atomic():
-        if User.objects.filter(oidc_issuer=provider.issuer, oidc_subject=subject).exclude(pk=user.pk).exists():
-            raise SignInProblem("connected", f"{subject!r} is another account's")
-        user.oidc_issuer, user.oidc_subject = provider.issuer, subject
-        services.save(user, actor=user)
+    user.oidc_issuer, user.oidc_subject = provider.issuer, subject
+    try:
+        with transaction.atomic():
+            services.save(user, actor=user)
+    except IntegrityError:
+        raise SignInProblem("connected", f"{subject!r} became another account's at the same time") from None
+    except ValidationError as problem:
+        if NON_FIELD_ERRORS in problem.message_dict:  # one_person_per_identity
+            raise SignInProblem("connected", f"{subject!r} is another account's") from None
+        raise SignInProblem("account", "; ".join(problem.messages)) from None
 
 
 def groups_in(claims: Mapping[str, Any], provider: Provider) -> frozenset[str]:

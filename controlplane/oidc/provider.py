@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,11 +19,11 @@ from controlplane.oidc.problems import SignInProblem
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5  # seconds, for each request to the provider
 KEPT = 600  # seconds until what was fetched is asked for anew …
 SERVES = 24 * 3600  # … and how long it serves while the provider does not answer
 PAUSE = 10  # seconds between two attempts, whether they failed or somebody invents key ids
 LARGEST = 1 << 20
+_FETCHING = threading.Lock()
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -91,26 +92,32 @@ def _usable(address: object, provider: Provider) -> bool:
 def _kept(what: str, address: str, age: int = KEPT) -> dict[str, Any]:
     """What was fetched from ``address`` less than ``age`` seconds ago, else fetched now, else what there was."""
     name = f"oidc.{what}:{address}"
+    if cache.get(f"{name}:fresh:{age}") is None:
+        with _FETCHING:  # whoever comes meanwhile waits for what is fetched, instead of hearing that there is nothing
+            _fetch(name, address, age)
     document: dict[str, Any] | None = cache.get(name)
-    if document is not None and cache.get(f"{name}:fresh:{age}"):
-        return document
-    if cache.add(f"{name}:pause", True, PAUSE):
-        try:
-            document = _fetched(address)
-        except (requests.RequestException, ValueError) as problem:
-            log.warning("oidc.not_fetched", extra={"address": address, "reason": type(problem).__name__})
-        else:
-            cache.set(name, document, SERVES)
-            for lasting in (KEPT, PAUSE):
-                cache.set(f"{name}:fresh:{lasting}", True, lasting)
     if document is None:
         raise SignInProblem("unreachable", f"{what} not fetched")
     return document
 
 
+def _fetch(name: str, address: str, age: int) -> None:
+    if cache.get(f"{name}:fresh:{age}") is not None or not cache.add(f"{name}:pause", True, PAUSE):
+        return
+    try:
+        document = _fetched(address)
+    except (requests.RequestException, ValueError) as problem:
+        log.warning("oidc.not_fetched", extra={"address": address, "reason": type(problem).__name__})
+        return
+    cache.set(name, document, SERVES)
+    for lasting in (KEPT, PAUSE):
+        cache.set(f"{name}:fresh:{lasting}", True, lasting)
+
+
 def _fetched(address: str) -> dict[str, Any]:
     # No redirects: addresses and keys come from where the environment says, or not at all.
-    with requests.get(address, timeout=TIMEOUT, allow_redirects=False, stream=True, headers={"Accept": "application/json"}) as answer:
+    wanted = {"Accept": "application/json"}
+    with requests.get(address, timeout=settings.OIDC_TIMEOUT, allow_redirects=False, stream=True, headers=wanted) as answer:
         if answer.status_code != 200:
             raise ValueError(f"status {answer.status_code}")
         content = answer.raw.read(LARGEST + 1, decode_content=True)

@@ -27,7 +27,6 @@ from controlplane.oidc.problems import PROBLEMS, SignInProblem
 log = logging.getLogger(__name__)
 
 STATE_SECONDS = 600
-FRESH_SECONDS = 300  # a sign-in that was asked for anew is not older than that
 # What the session keeps while the person is away: whether a fresh sign-in was asked for, and whom to connect.
 FRESH, CONNECT = "oidc_fresh", "oidc_connect"
 REFUSED_BY_THE_PERSON = {"access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required"}
@@ -89,9 +88,9 @@ class Callback(OIDCAuthenticationCallbackView):
         if self.connecting:
             messages.success(self.request, f"Your account is connected: from now on you can sign in with {kept.configured().name}.")
             return HttpResponseRedirect(reverse("account"))
-        sessions.begin(self.request, self.user, method="oidc", proved_at=proved.at, id_token=proved.id_token)
-        if self.fresh and not sessions.proved_within(self.request, FRESH_SECONDS):
+        if self.fresh and not sessions.is_recent(proved.at):
             raise SignInProblem("stale", "auth_time is missing or too old")
+        sessions.begin(self.request, self.user, method="oidc", proved_at=proved.at, id_token=proved.id_token)
         return HttpResponseRedirect(goal)
 
     def login_failure(self) -> HttpResponse:

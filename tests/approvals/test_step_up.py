@@ -75,7 +75,7 @@ def give_passkey(person: User) -> Authenticator:
 
 def test_a_fresh_sign_in(ask: Ask, dana: User, asking: Callable[[str], None]) -> None:
     asking("recent")
-    for proved in (None, step_up.RECENT_SECONDS + 5):
+    for proved in (None, sessions.RECENT + 5):
         page = Page(ask(), dana, proved=proved)
         assert "Confirm that it is you" in page.text()
         assert 'value="approve"' not in page.text()

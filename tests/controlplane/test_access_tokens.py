@@ -51,7 +51,7 @@ def test_answering_requests_takes_the_scope_approve(admin_user: User) -> None:
 
 def test_scopes_add_nothing_to_roles() -> None:
     auditor = User.objects.create(username="ari", is_auditor=True)
-    everything = token_of(auditor, *access_tokens.SCOPES)
+    everything = token_of(auditor, *AccessToken.SCOPES)
     assert call(everything).status_code == 200
     assert call(everything, "post", body={"name": "x"}).status_code == 403
 

@@ -217,7 +217,9 @@ def test_a_new_key_takes_the_place_of_the_others(admin: Client, bot: Subject) ->
     admin.post(asked, {"days": 90, "others": 24})
     ends = [key.expires_at - timezone.now() for key in ApiKey.objects.filter(pk__in=[first.pk, second.pk])]
     assert all(timedelta(hours=23) < end <= timedelta(hours=24) for end in ends)
+    serial = BundleVersion.objects.first().serial
     text = admin.post(asked, {"days": 90, "others": 0}).context["secret"]
+    assert BundleVersion.objects.first().serial == serial + 1  # workers load it once
     assert [key.state for key in bot.keys.all()].count("active") == 1
     assert services.key_in_use(bot, text)
 

@@ -57,3 +57,10 @@ def test_a_lost_passkey_is_taken_away(admin: Client) -> None:
     assert admin.post(f"/admin/controlplane/passkey/{passkey.pk}/delete/", {"post": "yes"}).status_code == 302
     assert "laptop of dana" in Entry.objects.latest("id").canonical
     assert admin.get("/admin/controlplane/passkey/add/").status_code == 403
+
+
+def test_its_menu_signs_out_and_changes_passwords_as_the_rest_does(admin: Client) -> None:
+    assert admin.get("/admin/password_change/")["Location"] == "/password"
+    assert admin.post("/admin/password_change/", {"old_password": "x"})["Location"] == "/password"
+    assert admin.post("/admin/logout/")["Location"] == "/login"
+    assert Entry.objects.filter(kind="admin.signed_out").count() == 1

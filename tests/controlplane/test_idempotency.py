@@ -85,9 +85,13 @@ def test_answers_are_forgotten(admin: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_are_one() -> None:
-    client = Client()
-    client.force_login(User.objects.create(username="root", is_superuser=True))
+@pytest.mark.parametrize("expired", [False, True])
+def test_many_at_once_are_one(expired: bool) -> None:
+    client, root = Client(), User.objects.create(username="root", is_superuser=True)
+    client.force_login(root)
+    if expired:
+        long_ago = timezone.now() - idempotency.KEPT - timedelta(seconds=1)
+        IdempotentAnswer.objects.create(user=root, key="k-1", request="another", at=long_ago)
     answers: list[Any] = []
 
     def run() -> None:

@@ -30,7 +30,17 @@ from audit import sealing, web_exports
 from audit import services as audit_services
 from audit.models import Entry, Session, Statement
 from controlplane import access_tokens, services
-from controlplane.models import BundleVersion, Connection, EnrolmentToken, Grant, OidcIssuer, Subject, User, Worker
+from controlplane.models import (
+    AccessToken,
+    BundleVersion,
+    Connection,
+    EnrolmentToken,
+    Grant,
+    OidcIssuer,
+    Subject,
+    User,
+    Worker,
+)
 from controlplane.wsgi import application
 from policies.models import MaskingRule, StatementRule
 from tests.approvals.conftest import PREVIEW, payload
@@ -59,7 +69,7 @@ def one_connection() -> Iterator[None]:
 @pytest.fixture
 def token(db: None) -> str:
     everybody = User.objects.create(username="all", email="all@example.com", is_superuser=True, is_approver=True, is_auditor=True)
-    return access_tokens.create(everybody, name="schemathesis", scopes=access_tokens.SCOPES, days=1)[1]
+    return access_tokens.create(everybody, name="schemathesis", scopes=AccessToken.SCOPES, days=1)[1]
 
 
 def problems_of(operation: Any, known: dict[str, Any], headers: dict[str, str]) -> list[str]:

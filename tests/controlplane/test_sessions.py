@@ -62,4 +62,4 @@ def test_a_session_of_before_there_were_limits_is_none(dana: Client) -> None:
 
 
 def test_nobody_knows_when_a_session_of_unknown_origin_was_proved(dana: Client) -> None:
-    assert not sessions.proved_within(dana.get("/").wsgi_request, 10**9)
+    assert not sessions.recently_proved(dana.get("/").wsgi_request)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from controlplane.models import Connection, Subject, User
+from controlplane.models import Connection, Passkey, Subject, User, Worker
 from controlplane.snapshots import snapshot
 
 pytestmark = pytest.mark.django_db
@@ -33,3 +33,14 @@ def test_an_unsaved_object_has_no_links() -> None:
 
 def test_a_secret_of_a_connection_is_elsewhere(crm: Connection) -> None:
     assert "password" not in snapshot(crm)
+
+
+def test_the_keys_by_which_a_worker_is_known_are_kept() -> None:
+    found = snapshot(Worker(name="host-a", public_key="AAAA", sealing_key="BBBB"))
+    assert (found["public_key"], found["sealing_key"]) == ("AAAA", "BBBB")
+
+
+def test_no_binary_column_is_kept(bot: Subject) -> None:
+    assert "scram_salt" not in snapshot(bot)
+    passkey = Passkey(user=User(username="dana"), name="telephone", public_key=b"1")
+    assert not {"credential_id", "public_key"} & set(snapshot(passkey))

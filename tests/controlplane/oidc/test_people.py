@@ -95,3 +95,15 @@ def test_the_same_name_at_another_provider_is_another_person(provider: Provider)
     other = people.account_of(claims(preferred_username="dana2"), replace(provider, issuer="https://other.example.com"))
     assert other.username == "dana2"
     assert problem(provider, sub="1", preferred_username="DANA") == "taken"
+
+
+def test_an_identity_is_one_persons(provider: Provider) -> None:
+    people.account_of(claims(), provider)
+    other = User.objects.create(username="other", email="other@example.com")
+    with pytest.raises(SignInProblem) as found:
+        people.connect(other, claims(), provider)
+    assert found.value.code == "connected"
+    nameless = User.objects.create(username="approver", is_approver=True)  # an approver needs an address
+    with pytest.raises(SignInProblem) as found:
+        people.connect(nameless, claims(sub="another"), provider)
+    assert found.value.code == "account"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
 from django.core.cache import cache
@@ -77,3 +80,20 @@ def test_documents_that_are_not_the_providers(provider: Provider, monkeypatch: p
 
 def test_a_symmetric_key_is_no_key() -> None:
     assert kept._matching({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "a"}, {"kty": "odd", "kid": "a"}, "x"]}, "a") == []
+
+
+def test_whoever_comes_while_it_is_fetched_first_waits_for_that(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, asked, go_on = requests.get, threading.Event(), threading.Event()
+
+    def slow(address: str, **options: object) -> requests.Response:
+        asked.set()
+        go_on.wait(10)
+        return ask(address, **options)
+
+    monkeypatch.setattr(requests, "get", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(kept.metadata)
+        asked.wait(10)
+        second = threads.submit(kept.metadata)
+        go_on.set()
+        assert first.result() == second.result()

@@ -38,7 +38,7 @@ def test_the_first_sign_in_makes_the_account_with_its_groups_and_roles(browser: 
     assert not dana.has_usable_password()
     assert browser.get("/approvals/").status_code == 200
     assert kinds() == ["admin.signed_in"]
-    assert sessions.proved_within(browser.get("/").wsgi_request, 60)
+    assert sessions.recently_proved(browser.get("/").wsgi_request)
 
 
 def test_what_is_asked_of_the_provider(browser: Browser, provider: Provider) -> None:
@@ -195,8 +195,25 @@ def test_a_fresh_sign_in_must_be_fresh(browser: Browser, monkeypatch: pytest.Mon
     browser.sign_in()
     assert browser.get("/confirm?next=/account")["Location"] == "/oidc/begin?fresh=1&next=%2Faccount"
     assert browser.sign_in(address="/oidc/begin?fresh=1&next=/account")["Location"] == "/account"
-    monkeypatch.setattr(views, "FRESH_SECONDS", -1)
+    monkeypatch.setattr(sessions, "RECENT", -1)
     assert "not asked to sign in again" in browser.sign_in(address="/oidc/begin?fresh=1").content.decode()
+    elsewhere = type(browser)()
+    elsewhere.sign_in(address="/oidc/begin?fresh=1")
+    assert "_auth_user_id" not in elsewhere.session  # refused is refused
+    assert kinds().count("admin.signed_in") == 2
+
+
+def test_whoever_signed_in_at_the_provider_confirms_there(browser: Browser) -> None:
+    browser.sign_in()
+    user = User.objects.get()
+    user.set_password("left over from before")
+    user.save()
+    session = browser.session
+    session["_auth_user_hash"] = user.get_session_auth_hash()
+    session[sessions.PROVED] = 1
+    session.save()
+    assert browser.post("/confirm", {"password": "left over from before"})["Location"].startswith("/oidc/begin?fresh=1")
+    assert browser.session[sessions.PROVED] == 1
 
 
 def test_signing_out_leads_out_of_the_provider_too(browser: Browser, provider: Provider) -> None:
